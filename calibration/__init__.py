@@ -1,0 +1,1 @@
+"""Scores in, operating point out: curves, policies, guarantees, probability scaling, plots."""

@@ -1,0 +1,1 @@
+"""The edge runtime: frames in, durable verdicts out. Never imports torch."""

@@ -1,0 +1,1 @@
+"""The offline side: data, augmentation, training, evaluation, export and report."""
