@@ -64,9 +64,7 @@ def load(path: Path) -> Bundle:
             raise BundleError(f"{manifest_path} is larger than {_MANIFEST_LIMIT} bytes: not a bundle's manifest")
         raw = manifest_path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
-            f"no bundle at {path}: {MANIFEST} is missing; make one with 'inandout-train build'"
-        ) from None
+        raise BundleError(f"no bundle at {path}: {MANIFEST} is missing; make one with 'inandout-train build'") from None
     except OSError as error:
         raise BundleError(f"cannot read {manifest_path}: {error.strerror}") from error
     manifest = _parse(raw, manifest_path)
@@ -129,9 +127,7 @@ def recalibrate(path: Path, calibration: Calibration) -> Bundle:
         raise BundleError(f"{path} is an archive and cannot be rewritten in place: extract it, then calibrate")
     bundle = load(path)
     old = bundle.manifest
-    manifest = old.model_copy(
-        update={"calibration": calibration, "history": [*old.history, old.calibration]}
-    )
+    manifest = old.model_copy(update={"calibration": calibration, "history": [*old.history, old.calibration]})
     temporary = path / f".{MANIFEST}.{os.getpid()}"
     try:
         _write_text(temporary, _dump(manifest))
@@ -159,9 +155,7 @@ def _parse(raw: bytes, where: Path) -> Manifest:
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-        )
+        problems = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
         raise BundleError(f"{where} is not a valid manifest: {problems}") from None
 
 

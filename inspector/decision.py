@@ -9,9 +9,7 @@ import numpy.typing as npt
 from inspector.frames import VerdictKind
 
 
-def probability_of(
-    logits: npt.ArrayLike, temperature: float, bias: float = 0.0
-) -> npt.NDArray[np.float64]:
+def probability_of(logits: npt.ArrayLike, temperature: float, bias: float = 0.0) -> npt.NDArray[np.float64]:
     """Calibrated probability `sigmoid(logit / temperature + bias)` in float64.
 
     Args:

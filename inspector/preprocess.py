@@ -48,7 +48,7 @@ def to_eight_bit(pixels: npt.NDArray[np.generic], depth: str) -> Image:
         return pixels.view(np.uint8)
     if pixels.dtype == np.uint16:
         if depth == "full_range":
-            return cv2.convertScaleAbs(pixels, alpha=1 / 257)
+            return cv2.convertScaleAbs(pixels.view(np.uint16), alpha=1 / 257).view(np.uint8)
         bits = int(depth.partition(":")[2])
         return np.minimum(pixels.view(np.uint16) >> (bits - 8), 255).astype(np.uint8)
     raise DataError(f"pixels of type {pixels.dtype} are not supported: deliver 8 or 16 bit unsigned")

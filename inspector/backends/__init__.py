@@ -15,9 +15,7 @@ class Backend(Protocol):
 
     name: str
 
-    def run(
-        self, images: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def run(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Score `(N, H, W, 3)` uint8 RGB at the model's size; return `logit (N,)` and `cam (N, h, w)`.
 
         Raises:

@@ -24,16 +24,14 @@ class OnnxRuntimeBackend:
             self._session = runtime.InferenceSession(
                 str(model), options, providers=[name for name in _PREFERRED if name in available]
             )
-        except Exception as error:  # noqa: BLE001  the runtime raises its own, undocumented classes
+        except Exception as error:
             raise BackendError(f"ONNX Runtime cannot load {model}: {error}") from error
         # The build lists providers it cannot start and falls back silently: ask the session what it runs on.
         self.name = f"onnxruntime/{self._session.get_providers()[0].removesuffix('ExecutionProvider').lower()}"
 
-    def run(
-        self, images: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def run(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         try:
             logit, cam = self._session.run(["logit", "cam"], {"images": images})
-        except Exception as error:  # noqa: BLE001  as above
+        except Exception as error:
             raise BackendError(f"ONNX Runtime failed: {error}") from error
         return logit, cam

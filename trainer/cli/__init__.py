@@ -1,0 +1,26 @@
+"""`inandout-train`: images in, bundle and report out."""
+
+import click
+
+from inspector import command
+
+
+@click.group(
+    cls=command.LazyGroup,
+    lazy={
+        "build": ("trainer.cli.build:build", "The whole job: images in, bundle and report out."),
+        "data": ("trainer.cli.data:data", "Check, synthesise or fetch image sets."),
+        "generate": ("trainer.cli.generate:generate", "Draw synthetic defects into a folder."),
+        "export": ("trainer.cli.export:export", "Export a finished run's model into a bundle again."),
+        "recipes": ("trainer.cli.recipes:recipes", "List and copy the preset recipes."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="inandout", prog_name="inandout-train")
+def cli() -> None:
+    """Build defect-inspection models from folders of images."""
+
+
+def main() -> None:
+    """Entry point of `inandout-train`."""
+    command.run(cli)

@@ -1,0 +1,1 @@
+"""Labelled image sets: readers, checks, splits, a synthetic set, downloads."""
