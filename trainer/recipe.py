@@ -1,0 +1,186 @@
+"""Recipes: every choice of a build, typed, with unknown keys refused and all errors reported together."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inspector.errors import RecipeError
+from inspector.preprocess import InputSpec
+
+Scenario = Literal["zero_shot", "few_shot", "full_shot"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """How the folder is read and split; fractions apply to splits that the data set does not bring."""
+
+    layout: Literal["auto", "ksdd2", "ksdd", "mvtec", "folders", "manifest"] = "auto"
+    val_fraction: float = Field(0.2, gt=0, lt=0.6)
+    test_fraction: float = Field(0.2, ge=0, lt=0.6)
+    few_shot: int = Field(5, ge=1)
+
+
+class AugmentSection(_Section):
+    """Synthetic defects added to the training split: which kind, how many, texture pictures (or procedural ones)."""
+
+    kind: Literal["none", "memseg"] = "none"
+    n: int = Field(100, ge=0)
+    textures: Path | None = None
+
+
+class ModelSection(_Section):
+    """Head pooling of the class-activation map, see `models.pooling.pool`."""
+
+    pooling: Literal["mean", "lse", "topk"] = "mean"
+    sharpness: float = Field(4.0, gt=0)
+    share: float = Field(0.05, gt=0, le=1)
+
+
+class TrainSection(_Section):
+    """The classifier's training.
+
+    Attributes:
+        batch: images a step, over all processes.
+        learning_rate: of freshly initialised parts; loaded parts get `learning_rate * loaded_scale`.
+        schedule: `cosine` to zero after a linear warm-up of `warmup_epochs`, or `constant`.
+        defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
+        frozen: stages before and including this one keep their weights and batch statistics.
+        ema: decay a step of the weights' moving average that is evaluated and exported; 0 switches it off.
+        flips: mirror at random, horizontally and vertically.
+        jitter: largest relative change of brightness and contrast.
+        precision: `auto` is bf16 where the device computes in it, full precision on a CPU.
+        checkpoint_seconds: a checkpoint is written at the end of each epoch, and in between this often.
+    """
+
+    epochs: int = Field(20, ge=1)
+    batch: int = Field(8, ge=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.01, gt=0)
+    loaded_scale: float = Field(1.0, ge=0, le=1)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+    defect_share: float | None = Field(None, gt=0, lt=1)
+    frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"
+    ema: float = Field(0.0, ge=0, lt=1)
+    flips: bool = True
+    jitter: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    workers: int = Field(1, ge=0)
+    checkpoint_seconds: float = Field(120.0, gt=0)
+
+
+class CalibrateSection(_Section):
+    """The operating point, see `inandout-calibrate --help`."""
+
+    policy: str = "max-f1"
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+
+
+class ExportSection(_Section):
+    """The export gate: largest allowed |difference| of probabilities between torch and the exported model."""
+
+    tolerance: float = Field(1e-3, gt=0)
+
+
+class Recipe(_Section):
+    """A resolved recipe; written into the run and into the bundle's provenance."""
+
+    name: str = Field("default", pattern=r"^[A-Za-z0-9_.-]+$")
+    description: str = ""
+    scenario: Scenario = "full_shot"
+    seed: int = Field(0, ge=0)
+    input: InputSpec = InputSpec()  # type: ignore[call-arg]
+    data: DataSection = DataSection()  # type: ignore[call-arg]
+    augment: AugmentSection = AugmentSection()  # type: ignore[call-arg]
+    model: ModelSection = ModelSection()  # type: ignore[call-arg]
+    train: TrainSection = TrainSection()  # type: ignore[call-arg]
+    calibrate: CalibrateSection = CalibrateSection()  # type: ignore[call-arg]
+    export: ExportSection = ExportSection()  # type: ignore[call-arg]
+
+
+def presets() -> dict[str, str]:
+    """The preset recipes' YAML text by name."""
+    folder = resources.files("trainer.recipes")
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".yaml")
+    }
+
+
+def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequence[str] = ()) -> Recipe:
+    """Load a preset or a YAML file and apply overrides.
+
+    Args:
+        name_or_path: a preset's name, or a file.
+        overrides: dotted key -> value, from command-line options; None values are ignored.
+        assignments: `key=value` strings of `--set`, values in YAML; they win over `overrides`.
+
+    Raises:
+        RecipeError: no such recipe, not YAML, unknown keys or wrong values - all of them in one message.
+    """
+    document = _read(name_or_path)
+    for key, value in overrides.items():
+        if value is not None:
+            _place(document, key, value)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {assignment!r} is not KEY=VALUE, for instance --set train.epochs=5")
+        try:
+            _place(document, key.strip(), yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise RecipeError(f"--set {assignment!r}: the value is not valid YAML") from None
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        problems = [f"{'.'.join(str(part) for part in item['loc'])}: {_say(item)}" for item in error.errors()]
+        raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
+
+
+def _say(item: Mapping[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown key (see 'inandout-train recipes ls')"
+    return f"{item['msg']} (got {item['input']!r})"
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    known = presets()
+    if name_or_path in known:
+        text = known[name_or_path]
+    else:
+        try:
+            text = Path(name_or_path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(
+                f"no recipe {name_or_path!r} ({error.__class__.__name__}): "
+                f"give a YAML file or one of {', '.join(known)}"
+            ) from None
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {name_or_path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise RecipeError(f"recipe {name_or_path} is not a mapping: see 'inandout-train recipes cp default'")
+    return document
+
+
+def _place(document: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = document.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"{key}: {section!r} is not a section of the recipe")
+        document = inner
+    document[last] = value
