@@ -51,6 +51,12 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def finished(root: Path, name: str, inputs: Any) -> bool:
+    """Whether a stage is done with just these inputs, so that `run` would reuse it."""
+    done = root / name / _DONE
+    return done.is_file() and read_json(done)["fingerprint"] == digest(inputs)
+
+
 def run(root: Path, name: str, inputs: Any, work: Callable[[Path], None]) -> Finished:
     """Run one stage, or reuse it when it finished with the same inputs.
 
@@ -68,11 +74,9 @@ def run(root: Path, name: str, inputs: Any, work: Callable[[Path], None]) -> Fin
     """
     folder = root / name
     fingerprint = digest(inputs)
-    if (folder / _DONE).is_file():
-        done = read_json(folder / _DONE)
-        if done["fingerprint"] == fingerprint:
-            logger.info("%s: unchanged, reused", name)
-            return Finished(folder, fingerprint, done["seconds"])
+    if finished(root, name, inputs):
+        logger.info("%s: unchanged, reused", name)
+        return Finished(folder, fingerprint, read_json(folder / _DONE)["seconds"])
     try:
         known = (folder / _INPUTS).is_file() and digest(read_json(folder / _INPUTS)) == fingerprint
         if folder.exists() and not known:

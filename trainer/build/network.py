@@ -1,0 +1,113 @@
+"""Stage `train`: start weights, the classifier, its training."""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from safetensors.torch import load_file
+
+from inspector.bundle import sha256_of
+from inspector.errors import InandoutError
+from models import weights
+from models.classifier import Classifier, ClassifierConfig
+from trainer import classify
+from trainer.data.samples import Sample
+from trainer.recipe import Recipe
+from trainer.stages import read_json, write_json
+from trainer.training_set import TrainingImage
+
+logger = logging.getLogger(__name__)
+
+
+def weights_identity(choice: str) -> str:
+    """What the stage's fingerprint says of the start weights: a checksum for a file, else the choice's name.
+
+    Raises:
+        InandoutError: the file is missing.
+    """
+    if choice in ("imagenet", "none"):
+        return choice
+    if not Path(choice).is_file():
+        raise InandoutError(f"no weights at {choice}: give a safetensors file, 'imagenet' or 'none'")
+    return sha256_of(Path(choice))
+
+
+def images(samples: Sequence[Sample], synthetic: Sequence[Path], split: str) -> list[TrainingImage]:
+    """The images of a split: real ones first, then synthetic defects."""
+    real = [TrainingImage(sample.path, sample.label) for sample in samples if sample.split == split]
+    return real + [TrainingImage(path, 1, synthetic=True) for path in synthetic]
+
+
+def work(
+    recipe: Recipe,
+    choice: str,
+    train: Sequence[TrainingImage],
+    validation: Sequence[TrainingImage],
+    folder: Path,
+    accelerator: Accelerator,
+    console: Console,
+) -> None:
+    """Fill `folder` with `model.safetensors`, `history.json`, `config.json` and TensorBoard scalars.
+
+    Raises:
+        InandoutError: the weights do not fit, or training failed or was interrupted.
+    """
+    try:
+        start = _start(choice)
+        config = ClassifierConfig(
+            **recipe.model.model_dump(),
+            stride_on="conv2" if start is None else start.stride_on,
+            mean=recipe.input.mean,
+            std=recipe.input.std,
+        )
+        torch.manual_seed(recipe.seed)
+        model = Classifier(config)
+        fresh = list(classify.STAGES) if start is None else weights.load(model.backbone, start)
+    except weights.WeightsError as error:
+        raise InandoutError(str(error)) from None
+    if start is None:
+        logger.warning("EVERY layer starts from random weights: expect to need far more images and epochs")
+    else:
+        logger.info("start weights %s (stride on %s)", start.origin, config.stride_on)
+        logger.warning("initialised fresh: %s", ", ".join([*fresh, "head"]))
+    if accelerator.is_main_process:
+        write_json(folder / "config.json", config.as_dict())
+
+    def report(row: dict[str, float]) -> None:
+        figure = "no defect or no good image" if math.isnan(row["val_ap"]) else f"{row['val_ap']:.4f}"
+        console.print(
+            f"epoch {row['epoch']:>3}/{recipe.train.epochs}  loss {row['loss']:.4f}  "
+            f"validation AP {figure}  {row['seconds']:.0f} s"
+        )
+
+    task = classify.TrainingTask(
+        images=train,
+        validation=validation,
+        spec=recipe.input,
+        recipe=recipe.train,
+        seed=recipe.seed,
+        fresh=fresh,
+        on_epoch=report,
+    )
+    classify.train(model, task, folder, accelerator)
+
+
+def load(folder: Path) -> Classifier:
+    """The trained network of a finished stage, in evaluation mode."""
+    stored: dict[str, Any] = read_json(folder / "config.json")
+    for key in ("mean", "std"):
+        stored[key] = tuple(stored[key])
+    model = Classifier(ClassifierConfig(**stored))
+    model.load_state_dict(load_file(folder / classify.WEIGHTS))
+    return model.eval()
+
+
+def _start(choice: str) -> weights.StartWeights | None:
+    if choice == "none":
+        return None
+    return weights.download() if choice == "imagenet" else weights.read(Path(choice))

@@ -1,0 +1,241 @@
+"""The build: stages in order, each reused when nothing it depends on changed."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from rich.console import Console
+
+from inspector.bundle import Bundle
+from inspector.errors import SinkError
+from inspector.manifest import Parity
+from trainer import stages
+from trainer.build import assemble, evaluate, export, generate, index, network, operating_point, splits
+from trainer.data import readers
+from trainer.data.samples import Sample
+from trainer.recipe import Recipe
+from trainer.run_lock import exclusive
+from trainer.training_set import TrainingImage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What training needs from the stages before it."""
+
+    samples: list[Sample]
+    train: list[TrainingImage]
+    validation: list[TrainingImage]
+    synthetic: dict[str, int]
+    data: dict[str, Any]
+    seconds: dict[str, float]
+    fingerprint: str
+
+
+def build(
+    recipe: Recipe, data: Path, weights: str, run: Path, accelerator: Accelerator, console: Console
+) -> Bundle | None:
+    """Run all stages.
+
+    Args:
+        recipe: the resolved recipe.
+        data: folder of labelled images.
+        weights: `imagenet`, `none`, or a safetensors file.
+        run: the run's folder; the bundle lands in `run/bundle`.
+        accelerator: device, precision and processes.
+        console: for progress lines.
+
+    Returns:
+        The verified bundle; None on the helper processes of a multi-process launch.
+
+    Raises:
+        InandoutError: anything that spoils the build, in one sentence. The run can be continued.
+    """
+    if accelerator.num_processes == 1:
+        with exclusive(run):
+            prepared = _prepare(recipe, data, run)
+            train = _train(recipe, weights, prepared, run, accelerator, console)
+            return _finish(recipe, data, weights, prepared, train, run, accelerator)
+    return _build_with_helpers(recipe, data, weights, run, accelerator, console)
+
+
+def _build_with_helpers(
+    recipe: Recipe, data: Path, weights: str, run: Path, accelerator: Accelerator, console: Console
+) -> Bundle | None:
+    """The main process prepares and finishes; all processes train together, unless training is done already."""
+    shared: list[Any] = [None]
+    if not accelerator.is_main_process:
+        broadcast_object_list(shared)
+        prepared, folder = shared[0]
+        if folder is not None:
+            network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console)
+        return None
+    with exclusive(run):
+        prepared = _prepare(recipe, data, run)
+        wanted = _train_inputs(recipe, weights, prepared)
+        folder = None if stages.finished(run, "train", wanted) else run / "train"
+        broadcast_object_list([(prepared, folder)])
+        train = _train(recipe, weights, prepared, run, accelerator, console)
+        return _finish(recipe, data, weights, prepared, train, run, accelerator)
+
+
+def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
+    dataset = readers.read(data.absolute(), recipe.data.layout)
+    indexed = stages.run(run, "index", index.inputs(dataset), lambda folder: index.work(dataset, folder))
+    found = index.load_samples(indexed.folder / "samples.json")
+    content = stages.read_json(indexed.folder / "fingerprint.json")
+    section = recipe.data.model_dump()
+    divided = stages.run(
+        run,
+        "split",
+        {"index": indexed.fingerprint, "data": section, "scenario": recipe.scenario, "seed": recipe.seed},
+        lambda folder: splits.work(found, recipe, folder),
+    )
+    samples = index.load_samples(divided.folder / "samples.json")
+    generated = stages.run(
+        run,
+        "generate",
+        {
+            "split": divided.fingerprint,
+            "augment": recipe.augment.model_dump(mode="json"),
+            "input": recipe.input.model_dump(),
+            "seed": recipe.seed,
+        },
+        lambda folder: generate.work(samples, recipe, folder),
+    )
+    synthetic = {name: generate.paths(generated.folder, name) for name in ("train", "val")}
+    return Prepared(
+        samples=samples,
+        train=network.images(samples, synthetic["train"], "train"),
+        validation=network.images(samples, synthetic["val"], "val"),
+        synthetic={name: len(paths) for name, paths in synthetic.items()},
+        data={"root": str(dataset.root), "layout": dataset.layout, **content},
+        seconds={"index": indexed.seconds, "split": divided.seconds, "generate": generated.seconds},
+        fingerprint=generated.fingerprint,
+    )
+
+
+def _train_inputs(recipe: Recipe, weights: str, prepared: Prepared) -> dict[str, Any]:
+    chosen = recipe.train.model_dump()
+    for key in ("workers", "checkpoint_seconds"):  # no influence on the outcome
+        del chosen[key]
+    return {
+        "generate": prepared.fingerprint,
+        "model": recipe.model.model_dump(),
+        "train": chosen,
+        "weights": network.weights_identity(weights),
+        "seed": recipe.seed,
+    }
+
+
+def _train(
+    recipe: Recipe, weights: str, prepared: Prepared, run: Path, accelerator: Accelerator, console: Console
+) -> stages.Finished:
+    return stages.run(
+        run,
+        "train",
+        _train_inputs(recipe, weights, prepared),
+        lambda folder: network.work(
+            recipe, weights, prepared.train, prepared.validation, folder, accelerator, console
+        ),
+    )
+
+
+def _finish(
+    recipe: Recipe,
+    data: Path,
+    weights: str,
+    prepared: Prepared,
+    train: stages.Finished,
+    run: Path,
+    accelerator: Accelerator,
+) -> Bundle:
+    model = network.load(train.folder)
+    test = network.images(prepared.samples, [], "test")
+    section = recipe.calibrate.model_dump()
+    calibrated = stages.run(
+        run,
+        "calibrate",
+        {"train": train.fingerprint, "calibrate": section},
+        lambda folder: operating_point.work(model, recipe, prepared.validation, folder, accelerator),
+    )
+    calibration = operating_point.load(calibrated.folder)
+    evaluated = stages.run(
+        run,
+        "evaluate",
+        {"calibrate": calibrated.fingerprint},
+        lambda folder: evaluate.work(
+            model,
+            recipe,
+            [image.path for image in test],
+            np.array([image.label for image in test], dtype=np.int64),
+            calibration,
+            folder,
+            accelerator,
+        ),
+    )
+    with np.load(calibrated.folder / operating_point.SCORES) as stored:
+        validation_logits, validation_cams = stored["logits"], stored["cams"]
+    with np.load(evaluated.folder / evaluate.SCORES) as stored:
+        test_logits, test_cams = stored["logits"], stored["cams"]
+    real = [number for number, image in enumerate(prepared.validation) if not image.synthetic]
+    exported = stages.run(
+        run,
+        "export",
+        {"evaluate": evaluated.fingerprint, "export": recipe.export.model_dump(), "opset": export.OPSET},
+        lambda folder: export.work(
+            model,
+            recipe,
+            [prepared.validation[number].path for number in real] + [image.path for image in test],
+            np.concatenate([validation_logits[real], test_logits]),
+            calibration,
+            folder,
+        ),
+    )
+    seconds = prepared.seconds | {
+        "train": train.seconds,
+        "calibrate": calibrated.seconds,
+        "evaluate": evaluated.seconds,
+        "export": exported.seconds,
+    }
+    outcome = assemble.Outcome(
+        root=data.absolute(),
+        recipe=recipe,
+        train=prepared.train,
+        validation=prepared.validation,
+        validation_logits=validation_logits,
+        test=test,
+        test_logits=test_logits,
+        cams=test_cams if test else validation_cams,
+        table=splits.table(prepared.samples, prepared.synthetic),
+        history=stages.read_json(train.folder / "history.json"),
+        calibration=calibration,
+        metrics=stages.read_json(evaluated.folder / "metrics.json"),
+        parity=Parity.model_validate(stages.read_json(exported.folder / "parity.json")),
+        model=exported.folder / export.MODEL,
+        provenance=assemble.provenance(recipe, prepared.data, weights, seconds),
+    )
+    folder = run / "report"
+    folder.mkdir(exist_ok=True)
+    made = assemble.work(outcome, run / "bundle", folder)
+    link_latest(run)
+    return made
+
+
+def link_latest(run: Path) -> None:
+    """Point `runs/latest` at this run's bundle, for runs that live in a folder named `runs`."""
+    if run.absolute().parent.name != "runs":
+        return
+    link = run.parent / "latest"
+    temporary = run.parent / ".latest"
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path(run.name) / "bundle", target_is_directory=True)
+        temporary.replace(link)
+    except OSError as error:
+        raise SinkError(f"cannot point {link} at the new bundle: {error.strerror}") from error

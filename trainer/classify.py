@@ -1,0 +1,339 @@
+"""Train the classifier: one plain loop, from start weights to final weights, that any kill may interrupt."""
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from calibration.curve import average_precision
+from inspector.errors import InandoutError
+from inspector.preprocess import InputSpec
+from models.classifier import STAGES, Classifier
+from trainer import checkpoint
+from trainer.recipe import TrainSection
+from trainer.stages import write_json
+from trainer.torch_scores import score
+from trainer.training_set import Draw, Draws, TrainingImage, order, single_threaded_decode
+
+logger = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint"
+WEIGHTS = "model.safetensors"
+HISTORY = "history.json"
+
+
+class Interrupted(InandoutError):
+    """Training was asked to stop; its state is on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """What to learn from, and how.
+
+    Attributes:
+        images: the training split, real and synthetic.
+        validation: images scored after each epoch; nothing is selected by them.
+        fresh: names of the backbone's stages without start weights.
+        on_epoch: called on the main process with each epoch's row of the history.
+    """
+
+    images: Sequence[TrainingImage]
+    validation: Sequence[TrainingImage]
+    spec: InputSpec
+    recipe: TrainSection
+    seed: int
+    fresh: Sequence[str]
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+
+
+def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Accelerator) -> list[dict[str, float]]:
+    """Train `model` in place and leave `model.safetensors` and `history.json` in `folder`.
+
+    A rerun in the same folder continues at the last checkpoint and ends at the weights of an uninterrupted run.
+
+    Returns:
+        The history: `epoch, loss, val_ap, learning_rate, seconds` an epoch.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was written.
+        InandoutError: out of memory even for a single image, or the loss is no longer finite.
+    """
+    recipe = task.recipe
+    raw = model.to(accelerator.device).to(memory_format=torch.channels_last)
+    freeze(raw, recipe.frozen)
+    optimiser = make_optimiser(raw, recipe, task.fresh)
+    parts: dict[str, torch.nn.Module] = {"model": raw}
+    if recipe.ema:
+        parts["ema"] = AveragedModel(raw, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    state: dict[str, Any] = {"step": 0, "loss_sum": 0.0, "history": [], "micro_batch": recipe.batch}
+    saved = checkpoint.load(folder / CHECKPOINT, parts, optimiser)
+    if saved is not None:
+        state = saved
+        if accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(state["scaler"])
+        logger.info("training continues at step %d", state["step"])
+    wrapped, optimiser = accelerator.prepare(raw, optimiser)
+
+    labels = [image.label for image in task.images]
+    per_epoch = math.ceil(len(order(labels, recipe.defect_share, task.seed, 0)) / recipe.batch)
+    last_save = time.monotonic()
+    with _board(folder, accelerator, state["step"]) as board, _stop_requested() as stop:
+        while state["step"] < recipe.epochs * per_epoch:
+            epoch, first = divmod(state["step"], per_epoch)
+            begun = time.monotonic()
+            wrapped.train()
+            keep_frozen_statistics(raw, recipe.frozen)
+            for images, targets in batches(task, epoch, first, accelerator):
+                rate = learning_rate(recipe, state["step"], per_epoch)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * group["scale"]
+                loss = step(wrapped, optimiser, images, targets, state, accelerator)
+                if "ema" in parts:
+                    parts["ema"].update_parameters(raw)  # type: ignore[operator]
+                state["step"] += 1
+                state["loss_sum"] += loss
+                board("train/loss", loss, state["step"])
+                board("train/learning_rate", rate, state["step"])
+                if not math.isfinite(loss):
+                    raise InandoutError(
+                        f"the training loss is {loss} at step {state['step']}: lower train.learning_rate"
+                    )
+                if state["step"] % per_epoch:
+                    if any_rank(stop(), accelerator):
+                        _save(folder, parts, optimiser, state, accelerator)
+                        raise Interrupted(f"interrupted at step {state['step']}; run the same command to go on")
+                    if time.monotonic() - last_save > recipe.checkpoint_seconds and accelerator.num_processes == 1:
+                        _save(folder, parts, optimiser, state, accelerator)
+                        last_save = time.monotonic()
+            row = {"epoch": epoch + 1, "loss": state["loss_sum"] / per_epoch, "learning_rate": rate}
+            row["val_ap"] = validate(_final(parts), task, accelerator)
+            row["seconds"] = time.monotonic() - begun
+            board("validation/ap", row["val_ap"], state["step"])
+            state["history"].append(row)
+            state["loss_sum"] = 0.0
+            _save(folder, parts, optimiser, state, accelerator)
+            last_save = time.monotonic()
+            if accelerator.is_main_process:
+                task.on_epoch(row)
+            if any_rank(stop(), accelerator) and epoch + 1 < recipe.epochs:
+                raise Interrupted(f"interrupted after epoch {epoch + 1}; run the same command to go on")
+    final = _final(parts)
+    if accelerator.is_main_process:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in final.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        write_json(folder / HISTORY, state["history"])
+    raw.load_state_dict(final.state_dict())
+    raw.eval()
+    accelerator.wait_for_everyone()
+    return state["history"]
+
+
+def step(
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    state: dict[str, Any],
+    accelerator: Accelerator,
+) -> float:
+    """One optimiser step; returns the mean loss over the batch.
+
+    Out of memory halves `state["micro_batch"]` (gradients are then accumulated, the step stays the same size) and
+    says so, as often as needed.
+    """
+    while True:
+        optimiser.zero_grad(set_to_none=True)
+        size, total = state["micro_batch"], 0.0
+        try:
+            for start in range(0, len(images), size):
+                part = slice(start, start + size)
+                with accelerator.autocast():
+                    logits, _ = model(images[part].to(accelerator.device))
+                wanted = targets[part].to(accelerator.device)
+                loss = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum") / len(images)
+                accelerator.backward(loss)
+                total += float(loss.detach())
+        except RuntimeError as error:
+            if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
+                raise
+            if size == 1 or accelerator.num_processes > 1:
+                raise InandoutError(
+                    f"out of memory with {size} image(s) of this size at once: "
+                    "lower train.batch or input.width and input.height"
+                ) from None
+            state["micro_batch"] = size // 2
+            logger.warning("out of memory with %d images at once: going on with %d", size, size // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        optimiser.step()
+        return total
+
+
+def batches(
+    task: TrainingTask, epoch: int, first: int, accelerator: Accelerator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of `epoch` from batch number `first` on; each process gets its share of each batch."""
+    recipe = task.recipe
+    draws = order([image.label for image in task.images], recipe.defect_share, task.seed, epoch)
+    mine = [
+        shard(draws[start : start + recipe.batch], accelerator.process_index, accelerator.num_processes)
+        for start in range(first * recipe.batch, len(draws), recipe.batch)
+    ]
+    dataset = Draws(task.images, task.spec, seed=task.seed, flips=recipe.flips, jitter=recipe.jitter)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=mine,
+        num_workers=recipe.workers,
+        worker_init_fn=single_threaded_decode,
+        collate_fn=_collate,
+        pin_memory=accelerator.device.type == "cuda",
+    )
+    yield from loader
+
+
+def shard(batch: Sequence[Draw], rank: int, ranks: int) -> list[Draw]:
+    """This process's part of a batch; a batch too short for every process is filled up from its own start."""
+    size = math.ceil(len(batch) / ranks)
+    return [batch[index % len(batch)] for index in range(rank * size, (rank + 1) * size)]
+
+
+def learning_rate(recipe: TrainSection, step: int, per_epoch: int) -> float:
+    """The schedule: linear warm-up, then cosine to zero or constant."""
+    warmup = recipe.warmup_epochs * per_epoch
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    done = (step - warmup) / max(1.0, recipe.epochs * per_epoch - warmup)
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def make_optimiser(model: Classifier, recipe: TrainSection, fresh: Sequence[str]) -> torch.optim.Optimizer:
+    """Two groups: freshly initialised parts at the full learning rate, loaded ones at `loaded_scale` of it."""
+    slow: list[torch.nn.Parameter] = []
+    fast: list[torch.nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            loaded = name.startswith("backbone.") and name.split(".")[1] not in fresh
+            (slow if loaded else fast).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": fast, "scale": 1.0}, {"params": slow, "scale": recipe.loaded_scale}]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            groups,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def frozen_modules(model: Classifier, frozen: str) -> list[torch.nn.Module]:
+    """The backbone's modules up to and including the stage `frozen`."""
+    if frozen == "none":
+        return []
+    names = [*STAGES[: STAGES.index(frozen) + 1], "bn1"]
+    return [getattr(model.backbone, name) for name in names]
+
+
+def freeze(model: Classifier, frozen: str) -> None:
+    """Stop gradients into the frozen stages."""
+    for module in frozen_modules(model, frozen):
+        module.requires_grad_(False)
+
+
+def keep_frozen_statistics(model: Classifier, frozen: str) -> None:
+    """After `train()`: frozen stages keep their batch statistics."""
+    for module in frozen_modules(model, frozen):
+        module.eval()
+
+
+def validate(model: torch.nn.Module, task: TrainingTask, accelerator: Accelerator) -> float:
+    """Average precision on the validation images; nan where one class is missing."""
+    value = math.nan
+    labels = np.array([image.label for image in task.validation])
+    if accelerator.is_main_process and len(set(labels.tolist())) == 2:
+        scored = score(model, [image.path for image in task.validation], task.spec, accelerator.device)
+        value = average_precision(labels, scored.logits)
+    accelerator.wait_for_everyone()
+    return value
+
+
+def any_rank(flag: bool, accelerator: Accelerator) -> bool:
+    """Whether any process was asked to stop."""
+    if accelerator.num_processes == 1:
+        return flag
+    flags = accelerator.gather(torch.tensor([float(flag)], device=accelerator.device))
+    return bool(flags.sum() > 0)
+
+
+def _final(parts: dict[str, torch.nn.Module]) -> torch.nn.Module:
+    average = parts.get("ema")
+    return average.module if isinstance(average, AveragedModel) else parts["model"]
+
+
+def _collate(items: list[tuple[torch.Tensor, float]]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.stack([pixels for pixels, _ in items]), torch.tensor([label for _, label in items])
+
+
+def _save(
+    folder: Path,
+    parts: dict[str, torch.nn.Module],
+    optimiser: torch.optim.Optimizer,
+    state: dict[str, Any],
+    accelerator: Accelerator,
+) -> None:
+    if accelerator.scaler is not None:
+        state["scaler"] = accelerator.scaler.state_dict()
+    if accelerator.is_main_process:
+        checkpoint.save(folder / CHECKPOINT, parts, optimiser, state)
+    accelerator.wait_for_everyone()
+
+
+@contextmanager
+def _board(folder: Path, accelerator: Accelerator, step: int) -> Iterator[Callable[[str, float, int], None]]:
+    """TensorBoard scalars on the main process; points after a resumed step are replaced."""
+    if not accelerator.is_main_process:
+        yield lambda *_: None
+        return
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=step or None) as writer:
+        yield lambda name, value, at: writer.add_scalar(name, value, at)
+
+
+@contextmanager
+def _stop_requested() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a flag that the loop asks between steps; a second signal acts at once."""
+    asked = False
+    previous: dict[int, Any] = {}
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            previous[number] = signal.signal(number, remember)
+        except ValueError:  # not the main thread: signals are someone else's business
+            break
+    try:
+        yield lambda: asked
+    finally:
+        for restored, handler in previous.items():
+            signal.signal(restored, handler)

@@ -1,0 +1,90 @@
+"""`inandout-train build`: the whole job."""
+
+import json
+import logging
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--scenario",
+    type=click.Choice(["zero_shot", "few_shot", "full_shot"]),
+    help="How many real defects training may see: none, a few (data.few_shot), all.  [default: the recipe's]",
+)
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<scenario>]")
+@click.option("--recipe", default="default", show_default=True, help="A preset's name or a YAML file.")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
+)
+@click.option("--augment", type=click.Choice(["none", "memseg"]), help="Synthetic defects.  [default: the recipe's]")
+@click.option("--n-aug", type=click.IntRange(min=0), help="How many synthetic defects.  [default: the recipe's]")
+@click.option("--seed", type=click.IntRange(min=0), help="[default: the recipe's]")
+@click.option("--name", help="The bundle's name.  [default: the recipe's]")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON line.")
+@click.option("-v", "--verbose", count=True)
+def build(
+    scenario: str | None,
+    data: Path,
+    output: Path | None,
+    recipe: str,
+    weights: str,
+    augment: str | None,
+    n_aug: int | None,
+    seed: int | None,
+    name: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    verbose: int,
+) -> None:
+    """Turn a folder of labelled images into a calibrated, verified bundle with a report.
+
+    Killed at any point, the same command goes on where it was.
+    """
+    from inspector import log
+    from inspector.optional import require
+    from trainer.recipe import resolve
+
+    log.configure(verbose)
+    resolved = resolve(
+        recipe,
+        {"scenario": scenario, "augment.kind": augment, "augment.n": n_aug, "seed": seed, "name": name},
+        assignments,
+    )
+    for module in ("torch", "torchvision", "accelerate", "onnxscript"):
+        require(module, "building a model")
+    from rich.console import Console
+
+    from trainer.build.pipeline import build as run_build
+    from trainer.build.processes import open_accelerator
+
+    run = output or Path("runs") / resolved.scenario
+    accelerator = open_accelerator(resolved.train.precision)
+    if not accelerator.is_main_process:
+        logging.getLogger("trainer").setLevel(logging.ERROR)
+    made = run_build(resolved, data, weights, run, accelerator, Console(stderr=True, highlight=False))
+    accelerator.end_training()
+    if made is None:
+        return
+    metrics = made.manifest.metrics
+    report = made.folder / "report.html"
+    if as_json:
+        click.echo(json.dumps({"bundle": str(made.path), "report": str(report), "metrics": metrics}))
+        return
+    if "ap" in metrics:
+        click.echo(f"test AP {metrics['ap']:.4f}  (95 % interval {metrics['ap_low']:.4f} to {metrics['ap_high']:.4f})")
+    else:
+        click.echo("test AP not measured: the data has no test split with both classes")
+    calibration = made.manifest.calibration
+    click.echo(
+        f"threshold {calibration.threshold:.4f} by {calibration.policy}, "
+        f"from {calibration.n_defect} {calibration.defects} defects and {calibration.n_ok} good images"
+    )
+    click.echo(f"bundle    {made.path}")
+    click.echo(f"report    {report}")

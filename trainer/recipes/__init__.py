@@ -1,0 +1,1 @@
+"""Preset recipes, as packaged YAML files."""

@@ -1,0 +1,92 @@
+"""Training images as a stream of draws: which image, in which order and how mirrored depends on the seed alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from inspector import imagefile, preprocess
+from inspector.preprocess import InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImage:
+    """An image to learn from: its file, its label (0 good, 1 defect), and whether it was generated."""
+
+    path: Path
+    label: int
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One use of one image: `index` into the images at `position` of `epoch`."""
+
+    epoch: int
+    position: int
+    index: int
+
+
+def order(labels: Sequence[int], defect_share: float | None, seed: int, epoch: int) -> list[Draw]:
+    """The draws of one epoch: every good image once, defects repeated evenly up to `defect_share` of the epoch.
+
+    Defects are never dropped: where they are more than their share already, each comes once.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    flags = np.asarray(labels, dtype=bool)
+    good, defect = np.flatnonzero(~flags), np.flatnonzero(flags)
+    wanted = len(defect)
+    if defect_share is not None and len(good) and len(defect):
+        wanted = max(wanted, round(len(good) * defect_share / (1.0 - defect_share)))
+    rounds = [rng.permutation(defect) for _ in range(-(-wanted // max(1, len(defect))))]
+    chosen = np.concatenate([good, *rounds])[: len(good) + wanted]
+    return [Draw(epoch, position, int(index)) for position, index in enumerate(rng.permutation(chosen))]
+
+
+class Draws(Dataset[tuple[torch.Tensor, float]]):
+    """Maps a `Draw` to `((H, W, 3) uint8 RGB, label)`: decode, fit, mirror, jitter.
+
+    The outcome depends on `(seed, draw)` alone, so it is the same for any number of loader workers.
+    """
+
+    def __init__(
+        self, images: Sequence[TrainingImage], spec: InputSpec, *, seed: int, flips: bool, jitter: float
+    ) -> None:
+        self._images = images
+        self._spec = spec
+        self._seed = seed
+        self._flips = flips
+        self._jitter = jitter
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, float]:
+        image = self._images[draw.index]
+        pixels = preprocess.fit(imagefile.read(image.path), self._spec)
+        rng = np.random.default_rng([self._seed, draw.epoch, draw.position, 1])
+        if self._flips:
+            if rng.random() < 0.5:
+                pixels = pixels[::-1]
+            if rng.random() < 0.5:
+                pixels = pixels[:, ::-1]
+        if self._jitter:
+            pixels = _jitter(pixels, rng, self._jitter)
+        return torch.from_numpy(np.ascontiguousarray(pixels)), float(image.label)
+
+
+def _jitter(pixels: npt.NDArray[np.uint8], rng: np.random.Generator, strength: float) -> npt.NDArray[np.uint8]:
+    contrast, brightness = 1.0 + rng.uniform(-strength, strength, size=2)
+    mean = float(pixels.mean())
+    table = np.clip((np.arange(256) - mean) * contrast + mean * brightness, 0, 255).astype(np.uint8)
+    return table[pixels]
+
+
+def single_threaded_decode(_worker: int) -> None:
+    """Loader workers are many: keep OpenCV inside each to one thread."""
+    cv2.setNumThreads(0)
