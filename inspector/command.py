@@ -1,6 +1,7 @@
 """What every command line of the product shares: lazy sub-commands, and errors as one line with exit code 1."""
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -14,11 +15,21 @@ class LazyGroup(click.Group):
 
     Args:
         lazy: command name -> (`module:attribute`, one-line help shown in the listing).
+        default: the command meant when the line starts with an option that is not the group's own.
     """
 
-    def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, lazy: Mapping[str, tuple[str, str]], default: str | None = None, **kwargs: object
+    ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self._lazy = dict(lazy)
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        if self._default is not None and args and args[0].startswith("-") and args[0] not in own:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._lazy)
@@ -40,6 +51,7 @@ def run(command: click.Command) -> None:
     """Run a command line: 0 done, 1 failed with one line on stderr, 2 usage, 130 interrupted."""
     try:
         outcome = command.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as usage:
         usage.show()
         sys.exit(usage.exit_code)
@@ -50,5 +62,7 @@ def run(command: click.Command) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
+        # The reader of our output has left; Python would complain again when it flushes stdout at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(outcome if isinstance(outcome, int) else 0)

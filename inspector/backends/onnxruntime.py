@@ -26,7 +26,7 @@ class OnnxRuntimeBackend:
             self._session = runtime.InferenceSession(
                 str(model), options, providers=[name for name in _PREFERRED if name in available]
             )
-        except Exception as error:  # noqa: BLE001 (the runtime's exceptions share no base class)
+        except Exception as error:
             raise BackendError(f"ONNX Runtime cannot load {model}: {_one_line(error)}") from error
         inputs = {node.name: node.type for node in self._session.get_inputs()}
         outputs = {node.name for node in self._session.get_outputs()}
@@ -42,7 +42,7 @@ class OnnxRuntimeBackend:
         """See `inspector.backends.Backend.run`."""
         try:
             logit, cam = self._session.run(["logit", "cam"], {"images": images})
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise BackendError(f"ONNX Runtime failed: {_one_line(error)}") from error
         if logit.shape != (len(images),) or cam.ndim != 3 or len(cam) != len(images) or cam.size == 0:
             raise BackendError(
