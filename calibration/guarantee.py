@@ -79,8 +79,8 @@ def guaranteed(
     if allowed is None:
         raise DataError(_refusal(policy, n, rate, confidence))
     chosen = RecallAtLeast.with_misses(allowed, y, p) if recall else FprAtMost.with_alarms(allowed, y, p)
-    kind, errors = ("defects", "misses") if recall else ("good images", "false alarms")
-    method = f"Clopper-Pearson on order statistics: {allowed} {errors} allowed on {n} {kind}"
+    errors = f"{n} defects may be missed" if recall else f"{n} good images may raise an alarm"
+    method = f"Clopper-Pearson on order statistics: {allowed} of the {errors}"
     return chosen, Guarantee(
         metric="recall" if recall else "fpr", bound=policy.level, confidence=confidence, method=method
     )
