@@ -1,7 +1,6 @@
 """What every command line of the product shares: lazy sub-commands, and errors as one line with exit code 1."""
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping
 
@@ -51,7 +50,6 @@ def run(command: click.Command) -> None:
     """Run a command line: 0 done, 1 failed with one line on stderr, 2 usage, 130 interrupted."""
     try:
         outcome = command.main(standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as usage:
         usage.show()
         sys.exit(usage.exit_code)
@@ -61,8 +59,7 @@ def run(command: click.Command) -> None:
     except InandoutError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output has left; Python would complain again when it flushes stdout at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # writing our own output: click has dealt with a closed pipe
+        click.echo(f"error: {error}", err=True)
         sys.exit(1)
     sys.exit(outcome if isinstance(outcome, int) else 0)
