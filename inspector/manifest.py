@@ -1,13 +1,14 @@
 """The schema of a bundle's `manifest.json`: the one contract between trainer and edge."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inspector.decision import Decision
 from inspector.preprocess import InputSpec
 
 FORMAT_VERSION = 1
+_Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -70,7 +71,7 @@ class Calibration(_Strict):
     threshold: float = Field(ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
     bias: float = 0.0
-    review_band: tuple[float, float] | None = None
+    review_band: tuple[_Probability, _Probability] | None = None
     n_defect: int = Field(ge=0)
     n_ok: int = Field(ge=0)
     defects: Literal["real", "synthetic"] = "real"
@@ -79,6 +80,12 @@ class Calibration(_Strict):
     intervals: dict[str, Interval] = {}
     guarantee: Guarantee | None = None
     created: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.review_band is not None and self.review_band[0] > self.review_band[1]:
+            raise ValueError("review_band is (low, high)")
+        return self
 
     def decision(self) -> Decision:
         """The rule that judges logits."""
@@ -125,3 +132,13 @@ class Manifest(_Strict):
     provenance: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     parity: Parity
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [entry.path for entry in [*self.models, *self.files]]
+        rungs = [entry.precision for entry in self.models]
+        if len(set(names)) < len(names) or "manifest.json" in names:
+            raise ValueError("a file is listed twice, or is the manifest itself")
+        if "fp32" not in rungs or len(set(rungs)) < len(rungs):
+            raise ValueError("models need one fp32 rung, and each rung once")
+        return self

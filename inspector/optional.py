@@ -32,12 +32,13 @@ def require(module: str, purpose: str) -> ModuleType:
     package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] != package:
-            raise
+    except ImportError as error:
         extra = _EXTRA_OF[package]
         kind = BackendError if extra == "edge" else InandoutError
+        if not isinstance(error, ModuleNotFoundError) or (error.name or "").partition(".")[0] != package:
+            reason = " ".join(str(error).split())
+            raise kind(f"{package} is installed but cannot be imported ({reason}): install it again") from error
         alternative = " (or 'inandout[edge-gpu]')" if extra == "edge" else ""
         raise kind(
             f"{package} is not installed, and {purpose} needs it: pip install 'inandout[{extra}]'{alternative}"
-        ) from missing
+        ) from error

@@ -107,9 +107,8 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
 def _text(summary: "Summary") -> str:
     verdicts = ", ".join(f"{summary.counts.get(kind, 0)} {kind}" for kind in ("ok", "defect", "review", "invalid"))
-    rate = sum(summary.counts.values()) / summary.seconds if summary.seconds else 0.0
+    latency = f"; latency p50 {summary.p50_ms:.1f} ms, p95 {summary.p95_ms:.1f} ms" if summary.counts else ""
     return (
         f"{summary.taken} frames, {sum(summary.counts.values())} verdicts ({verdicts}), {summary.dropped} dropped, "
-        f"{summary.missed} missed by the source; latency p50 {summary.p50_ms:.1f} ms, p95 {summary.p95_ms:.1f} ms; "
-        f"{rate:.1f} verdicts/s"
+        f"{summary.missed} missed by the source{latency}; {summary.seconds:.1f} s"
     )

@@ -61,6 +61,8 @@ class OpenCvSource:
             number += 1
         if self.live:
             raise SourceError(f"{self.name} stopped delivering after {number} frames: check power, cable and network")
+        if not number:
+            raise SourceError(f"{self.name} holds no frame that can be decoded: it is damaged or not a video")
         expected = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if number < expected:
             _log.warning("%s ended after %d of %d frames: it may be damaged", self.name, number, expected)
