@@ -58,6 +58,19 @@ def supported(n: int, confidence: float) -> float:
     return 1 - (1 - confidence) ** (1 / n)
 
 
+def errors_allowed(policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike, confidence: float) -> int:
+    """How many misses (or false alarms) on images with these `(N,)` labels (0/1) still prove `policy`.
+
+    Raises:
+        DataError: too few images for the level; the message says how many are needed and what these support.
+    """
+    n, rate = _size(policy, labels), _rate(policy)
+    allowed = allowed_errors(n, rate, confidence) if rate > 0 else None
+    if allowed is None:
+        raise DataError(_refusal(policy, n, rate, confidence))
+    return allowed
+
+
 def guaranteed(
     policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike, probabilities: npt.ArrayLike, confidence: float
 ) -> tuple[float, Guarantee]:
@@ -69,21 +82,25 @@ def guaranteed(
         confidence: over the draw of the calibration images.
 
     Raises:
-        DataError: too few images for the level; the message says how many are needed and what these support.
+        DataError: see `errors_allowed` and `calibration.binary.checked`.
     """
     y, p = checked(labels, probabilities)
-    recall = isinstance(policy, RecallAtLeast)
-    n = int(y.sum()) if recall else int((y == 0).sum())
-    rate = 1 - policy.level if recall else policy.level
-    allowed = allowed_errors(n, rate, confidence) if rate > 0 else None
-    if allowed is None:
-        raise DataError(_refusal(policy, n, rate, confidence))
-    chosen = RecallAtLeast.with_misses(allowed, y, p) if recall else FprAtMost.with_alarms(allowed, y, p)
-    errors = f"{n} defects may be missed" if recall else f"{n} good images may raise an alarm"
-    method = f"Clopper-Pearson on order statistics: {allowed} of the {errors}"
-    return chosen, Guarantee(
-        metric="recall" if recall else "fpr", bound=policy.level, confidence=confidence, method=method
-    )
+    allowed, n = errors_allowed(policy, y, confidence), _size(policy, y)
+    if isinstance(policy, RecallAtLeast):
+        threshold = policy.with_misses(allowed, y, p)
+        method = f"Clopper-Pearson on order statistics: {allowed} of the {n} defects may be missed"
+        return threshold, Guarantee(metric="recall", bound=policy.level, confidence=confidence, method=method)
+    threshold = policy.with_alarms(allowed, y, p)
+    method = f"Clopper-Pearson on order statistics: {allowed} of the {n} good images may raise an alarm"
+    return threshold, Guarantee(metric="fpr", bound=policy.level, confidence=confidence, method=method)
+
+
+def _size(policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike) -> int:
+    return int(np.sum(np.asarray(labels) == (1 if isinstance(policy, RecallAtLeast) else 0)))
+
+
+def _rate(policy: RecallAtLeast | FprAtMost) -> float:
+    return 1 - policy.level if isinstance(policy, RecallAtLeast) else policy.level
 
 
 def sentence(guarantee: Guarantee) -> str:

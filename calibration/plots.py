@@ -38,7 +38,8 @@ _STYLE: Any = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#E6E6E6",
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.9,
     "legend.fontsize": 9,
 }
 Panel = Callable[[Any, Labels, Scores, Calibration], None]
@@ -102,7 +103,7 @@ def _precision_recall(axes: Any, y: Labels, x: Scores, calibration: Calibration)
     area = f"AP {curve.average_precision:.3f}  [{found.low:.3f}, {found.high:.3f}]"
     axes.plot(curve.recall, curve.precision, drawstyle="steps-post", color=_BLUE, linewidth=2, label=area)
     share = float(y.mean())
-    axes.axhline(share, color=_PALE, linestyle=":", linewidth=1.2, label=f"chance: {share:.3f}")
+    axes.axhline(share, color=_PALE, linestyle=":", linewidth=1.2, label=f"share of defects {share:.3f}")
     point = operating_point(y, _probabilities(x, calibration), calibration.threshold)
     exact = clopper_pearson.intervals(point, _CONFIDENCE)
     axes.errorbar(
@@ -132,16 +133,19 @@ def _histogram(axes: Any, y: Labels, x: Scores, calibration: Calibration) -> Non
         axes.axvspan(low, high, color=_GREEN, alpha=0.18, linewidth=0, label="review band")
     for label, name, colour in ((0, "good", _BLUE), (1, "defect", _ORANGE)):
         values = shown[y == label]
-        text = f"{name} ({len(values)})"
-        axes.hist(values, bins, histtype="stepfilled", color=colour, alpha=0.35, linewidth=0)
-        axes.hist(values, bins, histtype="step", color=colour, linewidth=1.8, label=text, hatch="///" * label)
+        style = {"facecolor": (colour, 0.35), "edgecolor": colour, "linewidth": 1.6, "hatch": "///" * label}
+        axes.hist(values, bins, histtype="stepfilled", label=f"{name} ({len(values)})", **style)
     threshold = _position(calibration.threshold)
     axes.axvline(threshold, color=_INK, linewidth=1.6, linestyle="--", label=f"threshold {calibration.threshold:.4f}")
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7, top=axes.get_ylim()[1] * 6)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks([_position(tick) for tick in _TICKS], [f"{tick:g}" for tick in _TICKS])
-    axes.set(xlim=(-_EDGE, _EDGE), xlabel="probability of a defect (log-odds axis)", ylabel="images (log axis)")
+    axes.set(
+        xlim=(-_EDGE, _EDGE),
+        xlabel="probability of a defect (log-odds axis, ends hold the rest)",
+        ylabel="images (log axis)",
+    )
     axes.set_title("Scores by class")
     axes.legend(loc="upper center", ncols=2)
 

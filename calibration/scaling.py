@@ -91,9 +91,13 @@ class Reliability:
     size: Labels
 
 
-def reliability(labels: npt.ArrayLike, log_odds: npt.ArrayLike, bins: int = 10) -> Reliability:
-    """Measure `(N,)` log-odds against labels (0/1); raises `DataError` as `calibration.binary.checked` does."""
+def reliability(labels: npt.ArrayLike, log_odds: npt.ArrayLike) -> Reliability:
+    """Measure `(N,)` log-odds against labels (0/1); raises `DataError` as `calibration.binary.checked` does.
+
+    Ten bins, fewer (at least two) where they would hold less than ten images each.
+    """
     y, z = checked(labels, log_odds)
+    bins = min(10, max(2, len(z) // 10))
     order = np.argsort(z, kind="stable")
     y, z = y[order], z[order]
     p = _sigmoid(z)
