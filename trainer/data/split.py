@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inspector.errors import DataError
+from trainer.data import duplicates
 from trainer.data.samples import Sample, Split
 
 _Stratum = tuple[int, str]
@@ -45,8 +46,8 @@ def assign(samples: Sequence[Sample], seed: int, val_fraction: float = 0.2, test
         The samples in their order, each with a split.
 
     Raises:
-        DataError: no good images, no train images among given splits, a split that would lack good or (where the data has any) defect images, or
-            fractions outside (0, 1).
+        DataError: no good images, no train images among given splits, a split that would lack good or (where the
+            data has any) defect images, or fractions outside (0, 1).
     """
     if not (0 < val_fraction < 1 and 0 < test_fraction < 1 and val_fraction + test_fraction < 1):
         raise DataError(
@@ -69,6 +70,25 @@ def assign(samples: Sequence[Sample], seed: int, val_fraction: float = 0.2, test
     return outcome
 
 
+def group_near_duplicates(samples: Sequence[Sample]) -> list[Sample]:
+    """Put images of the same part into one group, where the data set names none.
+
+    Groups that samples have are kept; only images without one are read, compared and, where they match, grouped
+    (`same:<number of the first>`).
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    grouped = list(samples)
+    open_ones = [i for i, sample in enumerate(samples) if not sample.group]
+    cluster = duplicates.clusters(duplicates.whiten(duplicates.describe_files([samples[i].path for i in open_ones])))
+    sizes = np.bincount(cluster, minlength=len(cluster))
+    for position, i in enumerate(open_ones):
+        if sizes[cluster[position]] > 1:
+            grouped[i] = replace(samples[i], group=f"same:{open_ones[cluster[position]]}")
+    return grouped
+
+
 def few_shot(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
     """Keep `n` random defects of train and drop its others; val and test stay as they are.
 
@@ -85,17 +105,6 @@ def few_shot(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
     chosen = np.random.default_rng(seed).choice(len(defects), n, replace=False)
     kept = {defects[i] for i in chosen}
     return [s for s in samples if s.split != "train" or not s.label or s.path in kept]
-
-
-def full_shot(samples: Sequence[Sample]) -> list[Sample]:
-    """Keep everything.
-
-    Raises:
-        DataError: train has no defect (an MVTec-style set as published).
-    """
-    if not any(s.label for s in samples if s.split == "train"):
-        raise DataError(_NO_TRAIN_DEFECT)
-    return list(samples)
 
 
 def zero_shot(samples: Sequence[Sample]) -> list[Sample]:
