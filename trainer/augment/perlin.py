@@ -31,11 +31,15 @@ def perlin(height: int, width: int, cells: tuple[float, float], rng: np.random.G
 
 
 def turned(height: int, width: int, cells: tuple[float, float], degrees: float, rng: np.random.Generator) -> Field:
-    """Draw `perlin` noise on a lattice turned by `degrees`; `cells` count along the picture's diagonal."""
-    side = math.ceil(math.hypot(height, width)) + 2
+    """Draw `perlin` noise on a lattice turned by `degrees`; `cells` count along the picture's diagonal.
+
+    It is drawn at half size and enlarged, so cells should be no smaller than about eight pixels.
+    """
+    diagonal = math.hypot(height, width)
+    side = math.ceil(diagonal / 2) + 2
     noise = perlin(side, side, cells, rng)
-    shift = np.array([[0, 0, (side - width) / 2], [0, 0, (side - height) / 2]])
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1.0) - shift
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 2.0)
+    matrix += np.array([[0, 0, (width - side) / 2], [0, 0, (height - side) / 2]])
     return cv2.warpAffine(noise, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 

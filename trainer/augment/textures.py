@@ -10,7 +10,7 @@ import numpy.typing as npt
 from inspector import imagefile, preprocess
 from inspector.errors import DataError
 from inspector.preprocess import Image, InputSpec
-from trainer.augment.perlin import Field, turned
+from trainer.augment.perlin import Field, perlin, turned
 
 GRID = (4, 8)
 
@@ -117,9 +117,9 @@ def _recoloured(picture: npt.NDArray[np.generic], rng: np.random.Generator) -> I
 
 def _clouds(height: int, width: int, rng: np.random.Generator) -> Field:
     """Fractal Perlin noise: four octaves, each twice as fine and two thirds as strong."""
-    cells = float(rng.uniform(2, 8))
+    cell = max(height, width) / rng.uniform(2, 8)
     return sum(  # type: ignore[return-value]
-        turned(height, width, (cells * 2**octave, cells * 2**octave), 0, rng) * np.float32(0.66**octave)
+        perlin(height, width, (2**octave * height / cell, 2**octave * width / cell), rng) * np.float32(0.66**octave)
         for octave in range(4)
     )
 
@@ -136,7 +136,7 @@ def _stripes(height: int, width: int, rng: np.random.Generator) -> Field:
     turn = rng.uniform(0, np.pi)
     y, x = np.ogrid[:height, :width]
     phase = (np.cos(turn) * x + np.sin(turn) * y).astype(np.float32) * np.float32(2 * np.pi / rng.uniform(4, 40))
-    return np.sin(phase + np.float32(rng.uniform(0, 12)) * turned(height, width, (3.0, 3.0), 0, rng))
+    return np.sin(phase + np.float32(rng.uniform(0, 12)) * perlin(height, width, (3.0, 3.0), rng))
 
 
 def _cells(height: int, width: int, rng: np.random.Generator) -> Field:

@@ -22,7 +22,7 @@ def surface(height: int, width: int, rng: np.random.Generator) -> tuple[Field, f
 
     Returns:
         Grey levels, `(height, width)` float32, about 0..255 and not clipped; the direction of the grain in degrees from
-        the vertical (positive: the lower end to the right); the strength of the grain, its standard deviation in levels.
+        the vertical (positive: the lower end to the right); the strength of the grain, its deviation in levels.
     """
     direction = float(rng.normal(0, 4) if rng.random() < 0.8 else rng.uniform(-25, 25))
     strength = float(rng.uniform(5, 13))
