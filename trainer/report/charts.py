@@ -7,15 +7,16 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
-from sklearn.metrics import precision_recall_curve
 
-from inspector.decision import probability_of
+from calibration import clopper_pearson
+from calibration.curve import operating_point, pr_curve
+from calibration.scaling import IDENTITY, Scaling
+from calibration.scaling import reliability as measure
 from inspector.manifest import Calibration
 from trainer.report import Scores
 from trainer.report.svg import ACCENT, DEFECT, GOOD, INK, MUTED, REVIEW, RULE, render
 
 _LOWEST = 1e-4  # probabilities beyond are drawn at the edge of the log-odds axis
-_RELIABILITY_BINS = 10
 
 
 def loss_curve(history: Sequence[Mapping[str, float]]) -> str:
@@ -44,12 +45,13 @@ def precision_recall(validation: Scores, test: Scores | None, threshold: float) 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for name, labels, probabilities, colour, dashes in curves:
-            precision, recall, _ = precision_recall_curve(labels, probabilities)
-            axes.step(recall, precision, where="post", color=colour, linestyle=dashes, label=name, clip_on=False)
-            flagged = probabilities >= threshold
-            if flagged.any():
-                hits = (flagged & (labels == 1)).sum()
-                axes.plot(hits / labels.sum(), hits / flagged.sum(), "o", color=colour, markersize=7, clip_on=False)
+            curve = pr_curve(labels, probabilities)
+            label = f"{name}, AP {curve.average_precision:.3f}"
+            style: Any = {"color": colour, "linestyle": dashes, "label": label, "clip_on": False}
+            axes.step(curve.recall, curve.precision, where="post", **style)
+            point = operating_point(labels, probabilities, threshold)
+            if point.tp + point.fp:
+                axes.plot(point.recall, point.precision, "o", color=colour, markersize=7, clip_on=False)
         axes.plot([], [], "o", color=MUTED, label="operating point")
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
         axes.legend(loc="lower left", labelcolor=MUTED)
@@ -108,23 +110,33 @@ def histogram(scores: Scores, calibration: Calibration) -> str:
 
 
 def reliability(scores: Scores, calibration: Calibration) -> str:
-    """Observed defect rate over predicted probability in ten equal bins, before and after scaling."""
-    labels, after = scorable(scores)
+    """Observed share of defects over predicted probability before and after scaling, with 95 % exact intervals.
+
+    Empty where the split lacks a class.
+    """
+    labels, _ = scorable(scores)
     if not 0 < labels.sum() < len(labels):
         return ""
     logits = np.asarray(scores.logits)[_usable(scores)]
+    fitted = Scaling(calibration.temperature, calibration.bias)
+    series: list[tuple[str, Scaling, str, Any]] = [("as reported", fitted, ACCENT, "-")]
+    if fitted != IDENTITY:
+        series.insert(0, ("before scaling", IDENTITY, MUTED, (0, (4, 2))))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=RULE, linewidth=1.2)
-        series: list[tuple[str, npt.NDArray[np.float64], str, Any]] = [("as reported", after, ACCENT, "-")]
-        if calibration.temperature != 1.0 or calibration.bias != 0.0:
-            series.insert(0, ("before scaling", probability_of(logits, 1.0), MUTED, (0, (4, 2))))
-        for name, probabilities, colour, dashes in series:
-            predicted, observed, sizes = _reliability_bins(labels, probabilities)
-            axes.plot(predicted, observed, color=colour, linestyle=dashes, linewidth=1.4, label=name, clip_on=False)
-            areas = 14 + 150 * sizes / sizes.sum()
-            axes.scatter(predicted, observed, s=areas, color=colour, zorder=3, clip_on=False)
+        for name, scaling, colour, dashes in series:
+            found = measure(labels, scaling.scaled(logits))
+            label = f"{name}, calibration error {found.ece:.3f}"
+            style: Any = {"color": colour, "linestyle": dashes, "linewidth": 1.4, "clip_on": False}
+            axes.plot(found.predicted, found.observed, "o", **style, markersize=5, label=label)
+            if scaling is fitted:
+                hits = np.rint(found.observed * found.size).astype(int)
+                ends = [clopper_pearson.interval(int(k), int(n), 0.95) for k, n in zip(hits, found.size, strict=True)]
+                axes.vlines(
+                    found.predicted, [end.low for end in ends], [end.high for end in ends], colour, linewidth=0.9
+                )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="observed share of defects")
         axes.legend(loc="upper left", labelcolor=MUTED)
 
@@ -146,17 +158,6 @@ def _usable(scores: Scores) -> npt.NDArray[np.bool_]:
 def _log_odds(probability: Any) -> Any:
     clipped = np.clip(probability, _LOWEST, 1 - _LOWEST)
     return np.log(clipped / (1 - clipped))
-
-
-def _reliability_bins(
-    labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    bins = np.minimum((probabilities * _RELIABILITY_BINS).astype(int), _RELIABILITY_BINS - 1)
-    sizes = np.bincount(bins, minlength=_RELIABILITY_BINS).astype(float)
-    filled = sizes > 0
-    predicted = np.bincount(bins, probabilities, _RELIABILITY_BINS)[filled] / sizes[filled]
-    observed = np.bincount(bins, labels, _RELIABILITY_BINS)[filled] / sizes[filled]
-    return predicted, observed, sizes[filled]
 
 
 def _by_epoch(

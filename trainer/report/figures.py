@@ -7,6 +7,7 @@ import numpy as np
 
 from calibration import clopper_pearson
 from calibration.curve import OperatingPoint
+from calibration.guarantee import sentence
 from inspector.frames import VerdictKind
 from inspector.manifest import Calibration, Interval
 from trainer.report import ReportInputs, Scores
@@ -84,7 +85,8 @@ def calibrated(calibration: Calibration) -> dict[str, Figure]:
 
 def level(calibration: Calibration) -> str:
     """Confidence of the intervals on the calibration data, `95 %`."""
-    return f"{100 * next((found.confidence for found in calibration.intervals.values()), _CONFIDENCE):g}\N{NO-BREAK SPACE}%"
+    confidence = next((found.confidence for found in calibration.intervals.values()), _CONFIDENCE)
+    return f"{100 * confidence:g}\N{NO-BREAK SPACE}%"
 
 
 def operating_point(calibration: Calibration) -> str:
@@ -99,15 +101,9 @@ def operating_point(calibration: Calibration) -> str:
 
 def guarantee(calibration: Calibration) -> str:
     """What holds beyond the pictures at hand, in one sentence."""
-    promise = calibration.guarantee
-    if promise is None:
+    if calibration.guarantee is None:
         return f"The policy {calibration.policy} carries no guarantee: the intervals show what the data supports."
-    what = "finds at least" if promise.metric == "recall" else "flags at most"
-    whom = "of all defects" if promise.metric == "recall" else "of all good parts"
-    return (
-        f"With {100 * promise.confidence:g}\N{NO-BREAK SPACE}% confidence, this threshold {what} {percent(promise.bound)} {whom} "
-        f"that resemble the calibration data ({promise.method})."
-    )
+    return sentence(calibration.guarantee)
 
 
 def confusion(scores: Scores) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:
