@@ -61,10 +61,12 @@ def connect(
             connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
             if exclusive:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            _is_empty(connection, path, schema)  # before anything is changed: the file may be somebody else's
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             with transaction(connection):
-                _check(connection, path, schema)
+                if _is_empty(connection, path, schema):
+                    _create(connection, schema)
         return connection
     except BaseException:
         if connection is not None:
@@ -102,20 +104,26 @@ def failures_named(path: Path) -> Iterator[None]:
         raise SinkError(f"cannot use {path}: {error.strerror or error}") from error
 
 
-def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+def _is_empty(connection: sqlite3.Connection, path: Path, schema: Schema) -> bool:
+    """Whether the file holds nothing yet; raises `SinkError` when it holds something else than `schema`."""
     mark, version, tables = (
         connection.execute(query).fetchone()[0]
         for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
     if not tables and not mark:
-        for statement in schema.statements.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {schema.application_id}")
-        connection.execute(f"PRAGMA user_version = {schema.version}")
-    elif mark != schema.application_id:
+        return True
+    if mark != schema.application_id:
         raise SinkError(f"{path} is a database, but not {schema.name}: choose another file")
-    elif version != schema.version:
+    if version != schema.version:
         raise SinkError(
             f"{path} has version {version} of {schema.name}, this inandout writes {schema.version}: "
             "use the release that made it, or choose another file"
         )
+    return False
+
+
+def _create(connection: sqlite3.Connection, schema: Schema) -> None:
+    for statement in schema.statements.split(";"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {schema.application_id}")
+    connection.execute(f"PRAGMA user_version = {schema.version}")
