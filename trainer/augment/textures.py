@@ -72,18 +72,28 @@ def procedural(height: int, width: int, rng: np.random.Generator) -> tuple[Image
 
 
 def structural(part: Image, rng: np.random.Generator) -> Image:
-    """Mirror, turn and re-colour the part, cut it into a 4 x 8 grid (8 along the long side) and shuffle the cells."""
-    height, width = part.shape[:2]
-    rows, columns = GRID[::-1] if height >= width else GRID
-    cell = -(-height // rows), -(-width // columns)
+    """The part mirrored, turned (half of the time by a quarter), re-coloured and shuffled; same shape."""
     picture = _recoloured(_mirrored(part, rng), rng)
     if rng.random() < 0.5:
-        picture = np.swapaxes(picture, 0, 1)
+        quarter = np.ascontiguousarray(np.swapaxes(picture, 0, 1))
+        picture = cv2.resize(quarter, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return shuffled(picture, rng)
+
+
+def shuffled(picture: Image, rng: np.random.Generator) -> Image:
+    """Cut an `(H, W, 3)` picture into a 4 x 8 grid, 8 along the long side, and change the cells' places.
+
+    Where a side is no multiple of the grid, the picture is enlarged to one first and the rest is cut off after.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = GRID[::-1] if height >= width else GRID
+    cell = -(-height // rows), -(-width // columns)
     size = cell[1] * columns, cell[0] * rows
-    picture = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    if size != (width, height):
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     cells = picture.reshape(rows, cell[0], columns, cell[1], 3).swapaxes(1, 2).reshape(-1, *cell, 3)
-    shuffled = cells[rng.permutation(rows * columns)].reshape(rows, columns, *cell, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(shuffled.reshape(rows * cell[0], columns * cell[1], 3)[:height, :width])
+    moved = cells[rng.permutation(rows * columns)].reshape(rows, columns, *cell, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(moved.reshape(rows * cell[0], columns * cell[1], 3)[:height, :width])
 
 
 def opposite(part: Image) -> Image:
