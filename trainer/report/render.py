@@ -1,11 +1,10 @@
 """Write the report: one HTML file that needs nothing else, neither a network nor a script."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from inspector.atomic import replacing
 from inspector.errors import SinkError
 from inspector.optional import require
 from trainer.report import ReportInputs, charts, figures, numbers, pictures
@@ -23,18 +22,11 @@ def write(inputs: ReportInputs, destination: Path) -> None:
         InandoutError: jinja2 is not installed.
     """
     text = page(inputs)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as handle:
+        with replacing(destination) as handle:
             handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(destination)
     except OSError as error:
         raise SinkError(f"cannot write report {destination}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def page(inputs: ReportInputs) -> str:
