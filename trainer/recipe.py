@@ -28,9 +28,12 @@ class DataSection(_Section):
 
 
 class AugmentSection(_Section):
-    """Synthetic defects added to the training split: which kind, how many, texture pictures (or procedural ones)."""
+    """Synthetic defects added to the training split: which kind, how many, texture pictures (or procedural ones).
 
-    kind: Literal["none", "memseg"] = "none"
+    `auto` resolves to `memseg` where training sees no real defect (zero_shot), and to `none` elsewhere.
+    """
+
+    kind: Literal["auto", "none", "memseg"] = "auto"
     n: int = Field(100, ge=0)
     textures: Path | None = None
 
@@ -141,10 +144,19 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         except yaml.YAMLError:
             raise RecipeError(f"--set {assignment!r}: the value is not valid YAML") from None
     try:
-        return Recipe.model_validate(document)
+        recipe = Recipe.model_validate(document)
     except ValidationError as error:
         problems = [f"{'.'.join(str(part) for part in item['loc'])}: {_say(item)}" for item in error.errors()]
         raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
+    zero = recipe.scenario == "zero_shot"
+    if recipe.augment.kind == "auto":
+        kind: Literal["none", "memseg"] = "memseg" if zero else "none"
+        return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
+    if zero and (recipe.augment.kind == "none" or recipe.augment.n == 0):
+        raise RecipeError(
+            "zero_shot without synthetic defects has nothing to learn from: add --augment memseg"
+        )
+    return recipe
 
 
 def _say(item: Mapping[str, Any]) -> str:

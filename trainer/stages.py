@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,10 @@ def write_json(path: Path, document: Any) -> None:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SinkError(f"cannot write {path}: {error.strerror}; free some space or choose another --output") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def read_json(path: Path) -> Any:

@@ -75,7 +75,8 @@ def work(outcome: Outcome, destination: Path, folder: Path) -> Bundle:
     table = folder / "scores.csv"
     _write_scores(table, [("val", validation), ("test", test)])
     page = folder / "report.html"
-    render.write(_report(outcome, created, validation, test if outcome.test else None), page)
+    worst = _worst(outcome, test if outcome.test else validation, outcome.recipe.input)
+    render.write(_report(outcome, created, validation, test if "ap" in outcome.metrics else None, worst), page)
     manifest = Manifest(
         name=outcome.recipe.name,
         created=created,
@@ -113,7 +114,9 @@ def _write_scores(path: Path, splits: Sequence[tuple[str, Scores]]) -> None:
             )
 
 
-def _report(outcome: Outcome, created: str, validation: Scores, test: Scores | None) -> ReportInputs:
+def _report(
+    outcome: Outcome, created: str, validation: Scores, test: Scores | None, worst: Sequence[Picture]
+) -> ReportInputs:
     spec = outcome.recipe.input
     synthetic = [image for image in outcome.train if image.synthetic] or [
         image for image in outcome.validation if image.synthetic
@@ -132,7 +135,7 @@ def _report(outcome: Outcome, created: str, validation: Scores, test: Scores | N
         test=test,
         calibration=outcome.calibration,
         metrics=outcome.metrics,
-        worst_errors=_worst(outcome, test or validation, spec),
+        worst_errors=worst,
         parity=outcome.parity,
         provenance=outcome.provenance,
     )
@@ -145,8 +148,10 @@ def _notes(outcome: Outcome) -> list[str]:
             "The threshold comes from synthetic defects: no real defect was available for calibration. "
             "Collect real ones and run inandout-calibrate before relying on it."
         )
-    if not outcome.test:
-        notes.append("The data has no test split: no figure on this page was measured on unseen images.")
+    if "ap" not in outcome.metrics:
+        notes.append(
+            "The test split lacks good images or defects: no figure on this page was measured on unseen images."
+        )
     if outcome.calibration.n_defect < 20:
         notes.append(
             f"Only {outcome.calibration.n_defect} defects support the threshold: read its intervals before its figures."

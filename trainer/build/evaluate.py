@@ -1,6 +1,5 @@
 """Stage `evaluate`: the one reading of the sealed test split."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,32 +29,30 @@ def work(
     folder: Path,
     accelerator: Accelerator,
 ) -> None:
-    """Write `scores.npz` (logits, cams) and `metrics.json`; without a test split both are empty."""
+    """Write `scores.npz` (logits, cams) and `metrics.json`; figures need a test split with both classes."""
     if not paths:
         np.savez(folder / SCORES, logits=np.zeros(0, np.float32), cams=np.zeros((0, 1, 1), np.float32))
         write_json(folder / "metrics.json", {})
         return
     scored = score(model.to(accelerator.device), paths, recipe.input, accelerator.device)
     np.savez(folder / SCORES, logits=scored.logits, cams=scored.cams)
-    probabilities = probability_of(scored.logits, calibration.temperature, calibration.bias)
-    point = operating_point(labels, probabilities, calibration.threshold)
-    metrics = {
-        "n_defect": float(labels.sum()),
-        "n_ok": float((labels == 0).sum()),
-        "precision": point.precision,
-        "recall": point.recall,
-        "f1": point.f1,
-        "fpr": point.fpr,
-    }
-    if 0 < labels.sum() < len(labels):
+    n_defect, n_ok = int(labels.sum()), int((labels == 0).sum())
+    metrics = {"n_defect": float(n_defect), "n_ok": float(n_ok)}
+    if n_defect and n_ok:
+        probabilities = probability_of(scored.logits, calibration.temperature, calibration.bias)
+        point = operating_point(labels, probabilities, calibration.threshold)
         interval = bootstrap.average_precision(labels, scored.logits, seed=recipe.seed)
         metrics |= {
             "ap": average_precision(labels, scored.logits),
             "ap_low": interval.low,
             "ap_high": interval.high,
             "auroc": auroc(labels, scored.logits),
+            "precision": point.precision,
+            "recall": point.recall,
+            "f1": point.f1,
+            "fpr": point.fpr,
         }
-    write_json(folder / "metrics.json", {name: value for name, value in metrics.items() if math.isfinite(value)})
+    write_json(folder / "metrics.json", metrics)
 
 
 def judged(

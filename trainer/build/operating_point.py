@@ -25,9 +25,7 @@ def work(
     Raises:
         DataError: the validation images cannot support the policy; the message says what would.
     """
-    scored = score(
-        model.to(accelerator.device), [image.path for image in validation], recipe.input, accelerator.device
-    )
+    scored = score(model.to(accelerator.device), [image.path for image in validation], recipe.input, accelerator.device)
     np.savez(folder / SCORES, logits=scored.logits, cams=scored.cams)
     synthetic = any(image.synthetic for image in validation)
     result = calibrate(

@@ -140,9 +140,7 @@ def _train(
         run,
         "train",
         _train_inputs(recipe, weights, prepared),
-        lambda folder: network.work(
-            recipe, weights, prepared.train, prepared.validation, folder, accelerator, console
-        ),
+        lambda folder: network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console),
     )
 
 

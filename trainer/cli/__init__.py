@@ -11,7 +11,6 @@ from inspector import command
         "build": ("trainer.cli.build:build", "The whole job: images in, bundle and report out."),
         "data": ("trainer.cli.data:data", "Check, synthesise or fetch image sets."),
         "generate": ("trainer.cli.generate:generate", "Draw synthetic defects into a folder."),
-        "export": ("trainer.cli.export:export", "Export a finished run's model into a bundle again."),
         "recipes": ("trainer.cli.recipes:recipes", "List and copy the preset recipes."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

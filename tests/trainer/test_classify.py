@@ -1,0 +1,227 @@
+"""The training loop: resume, signals, memory, modes, schedules. Real networks, tiny images."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from inspector.errors import InandoutError
+from inspector.preprocess import InputSpec
+from models.classifier import Classifier, ClassifierConfig
+from trainer import classify
+from trainer.recipe import TrainSection
+from trainer.training_set import TrainingImage
+
+ROOT = Path(__file__).parents[2]
+SPEC = InputSpec(width=32, height=32)
+
+
+def draw_images(folder: Path, count: int = 12) -> list[TrainingImage]:
+    rng = np.random.default_rng(0)
+    images = []
+    for number in range(count):
+        pixels = rng.integers(90, 110, (32, 32), dtype=np.uint8)
+        if number % 3 == 0:
+            pixels[8:20, 8:20] = 250
+        path = folder / f"{number:02d}.png"
+        cv2.imwrite(str(path), pixels)
+        images.append(TrainingImage(path, int(number % 3 == 0)))
+    return images
+
+
+def task(images, **train):
+    recipe = TrainSection(**{"epochs": 2, "batch": 4, "ema": 0.9, "workers": 0, "learning_rate": 0.01} | train)
+    return classify.TrainingTask(images, images, SPEC, recipe, seed=1, fresh=classify.STAGES)
+
+
+def model(seed=0):
+    torch.manual_seed(seed)
+    return Classifier(ClassifierConfig())
+
+
+@pytest.fixture
+def images(tmp_path):
+    return draw_images(tmp_path)
+
+
+def test_loss_falls_and_the_history_tells_it(images, tmp_path):
+    history = classify.train(model(), task(images, epochs=4, frozen="none"), tmp_path, Accelerator(cpu=True))
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history[-1]["learning_rate"] < history[0]["learning_rate"]
+    assert json.loads((tmp_path / "history.json").read_text()) == history
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+import test_classify as t
+from accelerate import Accelerator
+folder = Path(sys.argv[1])
+task = t.task(t.draw_images(folder), epochs=3, optimiser=sys.argv[2], checkpoint_seconds=1e-6)
+from trainer import classify
+try:
+    classify.train(t.model(), task, folder, Accelerator(cpu=True))
+except classify.Interrupted as stop:
+    print(stop)
+    sys.exit(3)
+"""
+
+
+def run_script(folder: Path, optimiser: str) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    code = SCRIPT.format(root=str(ROOT), tests=str(Path(__file__).parent))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(folder), optimiser], stdout=subprocess.PIPE, env=environment
+    )
+
+
+def wait_for_step(process: subprocess.Popen, folder: Path, step: int) -> None:
+    state = folder / "checkpoint" / "state.json"
+    for _ in range(6000):
+        if process.poll() is not None:
+            pytest.fail("training ended before it could be stopped")
+        try:
+            if json.loads(state.read_text())["step"] >= step:
+                return
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.01)
+    pytest.fail("no checkpoint appeared")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("optimiser", "how"), [("sgd", signal.SIGKILL), ("adamw", signal.SIGINT)])
+def test_a_stopped_run_ends_at_the_weights_of_an_uninterrupted_one(tmp_path, optimiser, how):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run_script(whole, optimiser).wait() == 0
+    process = run_script(broken, optimiser)
+    wait_for_step(process, broken, step=2)
+    process.send_signal(how)
+    assert process.wait() == (-9 if how == signal.SIGKILL else 3)
+    assert not (broken / classify.WEIGHTS).exists()
+    assert run_script(broken, optimiser).wait() == 0
+    expected, resumed = load_file(whole / classify.WEIGHTS), load_file(broken / classify.WEIGHTS)
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, resumed[name]), name
+    rows = [json.loads((folder / classify.HISTORY).read_text()) for folder in (whole, broken)]
+    assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
+
+
+class Hungry(torch.nn.Module):
+    """Runs out of memory above `limit` images at once, with the message of a real device."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.limit, self.seen = limit, []
+
+    def forward(self, images):
+        self.seen.append(len(images))
+        if len(images) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        means = images.float().mean((1, 2, 3)) * self.weight
+        return means, means
+
+
+@pytest.mark.parametrize(("limit", "seen"), [(8, [8]), (4, [8, 4, 4]), (2, [8, 4, 2, 2, 2, 2])])
+def test_out_of_memory_halves_the_batch_and_keeps_the_step(limit, seen, caplog):
+    hungry, whole = Hungry(limit), Hungry(8)
+    images = torch.randint(0, 255, (8, 2, 2, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    targets = torch.tensor([0.0, 1.0] * 4)
+    losses = []
+    for net in (hungry, whole):
+        state = {"micro_batch": 8}
+        optimiser = torch.optim.SGD(net.parameters(), 0.01)
+        losses.append(classify.step(net, optimiser, images, targets, state, Accelerator(cpu=True)))
+    assert hungry.seen == seen
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    torch.testing.assert_close(hungry.weight, whole.weight)
+    assert ("out of memory with 8 images" in caplog.text) == (limit < 8)
+
+
+def test_out_of_memory_with_a_single_image_says_what_to_do():
+    net = Hungry(0)
+    with pytest.raises(InandoutError, match=r"lower train.batch or input.width"):
+        classify.step(
+            net,
+            torch.optim.SGD(net.parameters(), 0.1),
+            torch.zeros((4, 2, 2, 3), dtype=torch.uint8),
+            torch.zeros(4),
+            {"micro_batch": 4},
+            Accelerator(cpu=True),
+        )
+
+
+def test_batch_norm_learns_in_every_epoch_but_not_in_frozen_stages(images, tmp_path):
+    """A published script sets train() once, so that its batch norm stands still after the first evaluation."""
+    seen = []
+    net = model()
+
+    def look(_row):
+        seen.append((net.backbone.bn1.running_mean.clone(), net.backbone.layer4[0].bn1.running_mean.clone()))
+
+    chosen = task(images, epochs=3, frozen="layer1", ema=0.0)
+    chosen = classify.TrainingTask(
+        chosen.images, chosen.validation, SPEC, chosen.recipe, seed=1, fresh=classify.STAGES, on_epoch=look
+    )
+    before = net.backbone.conv1.weight.clone()
+    classify.train(net, chosen, tmp_path, Accelerator(cpu=True))
+    for earlier, later in itertools.pairwise(seen):
+        assert torch.equal(earlier[0], later[0])
+        assert not torch.equal(earlier[1], later[1])
+    assert torch.equal(before, net.backbone.conv1.weight)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step", "expected"),
+    [
+        ("constant", 35, 0.1),
+        ("cosine", 0, 0.01),
+        ("cosine", 9, 0.1),
+        ("cosine", 10, 0.1),
+        ("cosine", 25, 0.05),
+        ("cosine", 40, 0.0),
+    ],
+)
+def test_learning_rate(schedule, step, expected):
+    recipe = TrainSection(epochs=4, schedule=schedule, learning_rate=0.1, warmup_epochs=1)
+    assert classify.learning_rate(recipe, step, per_epoch=10) == pytest.approx(expected, abs=1e-9)
+
+
+def test_loaded_stages_learn_slower_than_fresh_ones():
+    optimiser = classify.make_optimiser(model(), TrainSection(loaded_scale=0.1), fresh=["layer4"])
+    groups = {group["scale"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
+    net = model()
+    fresh = sum(p.numel() for module in (net.backbone.layer4, net.head) for p in module.parameters())
+    assert groups[1.0] == fresh
+    assert groups[0.1] == sum(p.numel() for p in net.parameters()) - fresh
+
+
+@pytest.mark.parametrize(("count", "ranks"), [(8, 2), (7, 2), (1, 2), (5, 3)])
+def test_shards_cover_a_batch_in_equal_parts(count, ranks):
+    batch = list(range(count))
+    parts = [classify.shard(batch, rank, ranks) for rank in range(ranks)]
+    assert len({len(part) for part in parts}) == 1
+    assert set(itertools.chain(*parts)) == set(batch)
+
+
+def test_a_loss_that_explodes_stops_with_advice(images, tmp_path):
+    net = model()
+    net.head.weight.data.fill_(float("inf"))
+    with pytest.raises(InandoutError, match=r"lower train.learning_rate"):
+        classify.train(net, task(images), tmp_path, Accelerator(cpu=True))

@@ -1,0 +1,62 @@
+"""Draws: balance, coverage, and independence from everything but the seed."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from inspector.preprocess import InputSpec
+from trainer.training_set import Draw, Draws, TrainingImage, order
+
+LABELS = [0] * 12 + [1] * 3
+
+
+@pytest.mark.parametrize(
+    ("share", "defects"),
+    [(None, 3), (0.5, 12), (0.4, 8), (0.1, 3)],
+    ids=["as is", "half", "two fifths", "more already"],
+)
+def test_order_draws_every_good_image_once_and_repeats_defects_evenly(share, defects):
+    drawn = [draw.index for draw in order(LABELS, share, seed=3, epoch=0)]
+    assert sorted(index for index in drawn if index < 12) == list(range(12))
+    counts = [drawn.count(index) for index in range(12, 15)]
+    assert sum(counts) == defects
+    assert max(counts) - min(counts) <= 1
+
+
+def test_order_differs_by_epoch_and_repeats_by_seed():
+    assert order(LABELS, 0.5, 3, 0) == order(LABELS, 0.5, 3, 0)
+    assert order(LABELS, 0.5, 3, 0) != order(LABELS, 0.5, 3, 1)
+    assert order(LABELS, 0.5, 3, 0) != order(LABELS, 0.5, 4, 0)
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), rng.integers(0, 255, (60, 40), dtype=np.uint8))
+    return [TrainingImage(tmp_path / f"{number}.png", number % 2) for number in range(4)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_draws_are_the_same_for_any_number_of_workers(images, workers):
+    dataset = Draws(images, InputSpec(width=40, height=60), seed=5, flips=True, jitter=0.2)
+    draws = order([image.label for image in images], 0.5, 5, 1)
+    batches = [draws[:2], draws[2:]]
+    loader = torch.utils.data.DataLoader(dataset, batch_sampler=batches, num_workers=workers)
+    seen = torch.cat([pixels for pixels, _ in loader])
+    torch.testing.assert_close(seen, torch.stack([dataset[draw][0] for draw in draws]))
+
+
+def test_flips_show_all_four_mirrorings_and_nothing_else(images):
+    spec = InputSpec(width=40, height=60)
+    plain = Draws(images, spec, seed=0, flips=False, jitter=0)[Draw(0, 0, 0)][0]
+    flipped = Draws(images, spec, seed=0, flips=True, jitter=0)
+    mirrorings = [plain, plain.flip(0), plain.flip(1), plain.flip(0, 1)]
+    found = set()
+    for position in range(40):
+        pixels = flipped[Draw(0, position, 0)][0]
+        matches = [number for number, mirrored in enumerate(mirrorings) if torch.equal(pixels, mirrored)]
+        assert len(matches) == 1
+        found.add(matches[0])
+    assert found == {0, 1, 2, 3}
