@@ -136,10 +136,9 @@ def command(
 def _read(scores: Path | None, split: str | None, bundle: Bundle) -> Inputs:
     from calibration.inputs import from_scores
 
-    own = bundle.folder / "scores.csv"
-    if scores is None and not own.is_file():
+    if scores is None and not any(entry.path == "scores.csv" for entry in bundle.manifest.files):
         raise click.UsageError(f"{bundle.path} carries no scores.csv: give --data DIR or --scores CSV")
-    return from_scores(scores or own, split, bundle)
+    return from_scores(scores or bundle.folder / "scores.csv", split, bundle)
 
 
 def _score(

@@ -1,6 +1,7 @@
 """A real bundle of a few kilobytes: its ONNX model takes the darkest 8 x 8 patch for the defect."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,12 @@ def calibration(threshold: float = 0.5, review_band: tuple[float, float] | None 
 
 
 def make(
-    path: Path, width: int = 32, height: int = 48, operating_point: Calibration | None = None, name: str = "tiny"
+    path: Path,
+    width: int = 32,
+    height: int = 48,
+    operating_point: Calibration | None = None,
+    name: str = "tiny",
+    texts: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Write a bundle folder at `path` and load it.
 
@@ -35,23 +41,29 @@ def make(
         width, height: the model's input size in pixels, multiples of 8.
         operating_point: default `calibration()`.
         name: the manifest's name.
+        texts: further files of the bundle, name -> content.
     """
     if width % PATCH or height % PATCH:
         raise ValueError(f"{width} x {height} is not a multiple of {PATCH}")
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         onnx.save(_model(width, height), model)
+        further = {}
+        for file, content in (texts or {}).items():
+            further[file] = Path(folder) / file
+            further[file].write_text(content)
         manifest = Manifest(
             name=name,
             created=CREATED,
             models=[ModelEntry(**describe(model).model_dump(), precision="fp32")],
+            files=[describe(file) for file in further.values()],
             input=InputSpec(width=width, height=height),
             calibration=operating_point or calibration(),
             parity=Parity(
                 images=1, max_probability_difference=0.0, tolerance=1e-4, verdict_flips=0, runtime="onnxruntime"
             ),
         )
-        return write(path, manifest, {"model.onnx": model})
+        return write(path, manifest, {"model.onnx": model, **further})
 
 
 def image(width: int = 32, height: int = 48, darkest: int | None = None, background: int = 220) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from calibration.cuts import cuts
 from calibration.curve import operating_point
+from calibration.cuts import cuts
 from calibration.policies import Cost, FprAtMost, MaxF1, PrecisionAtLeast, RecallAtLeast, parse
 from inspector.errors import DataError, RecipeError
 
@@ -44,7 +44,16 @@ def test_a_policy_keeps_its_digits_as_text():
     "text",
     [
         *("", "f1", "recall", "recall>0.9", "recall<=0.9", "fpr>=0.1", "precision<=0.9", "accuracy>=0.9"),
-        *("recall>=0", "recall>=1.01", "recall>=99%", "recall>=nan", "recall>=1e", "recall>=1.2.3", "fpr<=1", "fpr<=-1"),
+        *(
+            "recall>=0",
+            "recall>=1.01",
+            "recall>=99%",
+            "recall>=nan",
+            "recall>=1e",
+            "recall>=1.2.3",
+            "fpr<=1",
+            "fpr<=-1",
+        ),
         *("cost(fn=1)", "cost(fn=1,fn=2)", "cost(fn=0,fp=0)", "cost(fn=-1,fp=1)", "cost(fn=1e999,fp=1)", "cost(1,2)"),
     ],
 )
