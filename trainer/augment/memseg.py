@@ -33,9 +33,10 @@ class MemSeg:
     sources are grey too, so that colour does not give them away.
 
     The threshold is set so that the mask covers a share of the foreground drawn log-uniformly from 0.1 % to 20 %;
-    half of the masks keep only one to three of their spots. A defect is drawn again until it is visible: mean
-    absolute change inside the mask at least 8 of 255 levels, and at least the part's own mean change from pixel
-    to pixel, lest a weak blend drown in the grain.
+    half of the masks keep only one to three of their spots. The opacity is drawn from the part of its range where the
+    defect shows: the mean change inside the mask, both pictures averaged over 3 x 3 pixels, is at least 8 of 255
+    levels and at least 2.5 times the part's own mottling. Where no opacity of the range is enough, mask and source
+    are drawn again; after eight times the source is the part with every value moved by 128.
 
     Args:
         normals: files of defect-free images.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inspector import imagefile, preprocess
 from inspector.errors import DataError
-from inspector.preprocess import Image, InputSpec
+from inspector.preprocess import Image
 from trainer.augment.perlin import Field, perlin, turned
 
 GRID = (4, 8)
@@ -54,7 +54,9 @@ def from_file(path: Path, height: int, width: int, depth: str, rng: np.random.Ge
     top = rng.integers(pixels.shape[0] - rows + 1)
     left = rng.integers(pixels.shape[1] - columns + 1)
     piece = np.ascontiguousarray(_mirrored(pixels[top : top + rows, left : left + columns], rng))
-    return preprocess.fit(piece, InputSpec(width=width, height=height, depth=depth))
+    kernel = cv2.INTER_AREA if rows > height else cv2.INTER_LINEAR
+    eight = cv2.resize(preprocess.to_eight_bit(piece, depth), (width, height), interpolation=kernel)
+    return cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB if eight.ndim == 2 else cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
 def procedural(height: int, width: int, rng: np.random.Generator) -> tuple[Image, str]:
