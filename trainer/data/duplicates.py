@@ -29,6 +29,7 @@ _MARGIN = 0.04
 _RIDGE = 0.3
 _PRIOR = 8
 _TILE = (1024, 8192)
+LENGTH = _SIDE * _SIDE
 Hashes = npt.NDArray[np.float32]
 
 
@@ -106,7 +107,7 @@ def describe_files(paths: Sequence[Path], tick: Callable[[], None] = lambda: Non
     Raises:
         DataError: a file cannot be decoded.
     """
-    hashes = np.zeros((len(paths), _SIDE * _SIDE), np.float32)
+    hashes = np.zeros((len(paths), LENGTH), np.float32)
 
     def fill(i: int) -> None:
         hashes[i] = describe(imagefile.read(paths[i]))

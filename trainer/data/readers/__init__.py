@@ -54,8 +54,11 @@ def read(root: Path, layout: str = "auto", resplit: bool = False) -> DataSet:
         )
     if layout != "auto" and layout not in READERS:
         raise DataError(f"unknown layout {layout!r}: use auto, {', '.join(READERS)}")
-    name = _detect(root) if layout == "auto" else layout
-    samples = sorted(READERS[name].read(root), key=lambda sample: sample.path)
+    try:
+        name = _detect(root) if layout == "auto" else layout
+        samples = sorted(READERS[name].read(root), key=lambda sample: sample.path)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or root}: {error.strerror}; check its permissions") from error
     if not samples:
         raise DataError(f"{root} holds no labelled images in the layout {name} ({READERS[name].shape})")
     if resplit:

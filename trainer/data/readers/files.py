@@ -1,33 +1,27 @@
 """Find image files in folders, and tell images from the masks that lie beside them."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from inspector.errors import DataError
-from inspector.imagefile import SUFFIXES
+from inspector.listing import images_in
 
 MASK_ENDINGS = ("_mask", "_GT", "_gt", "_label")
 _SHOWN = 20
 
 
 def images(folder: Path) -> list[Path]:
-    """All image files below a folder, sorted; hidden files are left out, linked folders followed once.
+    """All image files below a folder, sorted; none where there is no such folder.
 
     Raises:
-        DataError: a folder cannot be listed.
+        DataError: a folder inside cannot be listed.
     """
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"cannot list {error.filename}: {error.strerror}")
-
-    found: list[Path] = []
-    seen: set[str] = set()
-    for here, below, names in os.walk(folder, onerror=refuse, followlinks=True):
-        seen.add(os.path.realpath(here))
-        below[:] = [n for n in below if n[0] != "." and os.path.realpath(Path(here, n)) not in seen]
-        found += [Path(here, n) for n in names if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
-    return sorted(found)
+    if not folder.is_dir():
+        return []
+    problems: list[str] = []
+    found = sorted(entry.path for entry in images_in(folder, problems.append))
+    refuse_all(f"{folder} cannot be read whole", problems)
+    return found
 
 
 def is_mask(path: Path) -> bool:
