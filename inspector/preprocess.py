@@ -15,6 +15,7 @@ Image = npt.NDArray[np.uint8]
 # Below this shrink, linear interpolation still gives every source pixel a third of its weight or more, differs from
 # averaging by 0.3 grey levels on real line-scan pictures (250 -> 200), and is six times as fast.
 _AVERAGE_FROM = 4 / 3
+_SMALLEST_SIDE = 8
 
 
 class InputSpec(BaseModel):
@@ -80,12 +81,17 @@ def fit(pixels: npt.NDArray[np.generic], spec: InputSpec) -> Image:
         `(spec.height, spec.width, 3)` uint8, RGB, contiguous.
 
     Raises:
-        DataError: an empty picture, an unsupported shape or pixel type.
+        DataError: a picture under 8 pixels wide or high, an unsupported shape or pixel type.
     """
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)) or pixels.size == 0:
         raise DataError(f"a picture of shape {pixels.shape} is not mono, BGR or BGRA")
+    if min(pixels.shape[:2]) < _SMALLEST_SIDE:
+        raise DataError(
+            f"a picture of {pixels.shape[1]} x {pixels.shape[0]} pixels is too small to inspect: "
+            f"at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} is wanted"
+        )
     left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0], spec)
     cut = to_eight_bit(pixels[top : top + height, left : left + width], spec.depth)
     resized = _resize(cut, spec)

@@ -15,7 +15,7 @@ DEFAULT_BUNDLE = Path("runs/latest")
 
 bundle_option = click.option(
     "--bundle",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Bundle folder or .tar, or a run folder that holds one.  [default: $INANDOUT_BUNDLE, else ./runs/latest]",
 )
 threads_option = click.option(
@@ -37,5 +37,13 @@ def open_bundle(path: Path | None) -> "Bundle":
             f"no bundle: neither --bundle nor $INANDOUT_BUNDLE is given and ./{DEFAULT_BUNDLE} does not exist; "
             "make one with 'inandout-train build'"
         )
-    inside = named / "bundle"
-    return bundle.load(inside if inside.is_dir() and not (named / bundle.MANIFEST).exists() else named)
+    return bundle.load(_bundle_of(named, bundle.MANIFEST))
+
+
+def _bundle_of(path: Path, manifest: str) -> Path:
+    """The bundle inside a run folder, or the path itself."""
+    inside = path / "bundle"
+    try:
+        return inside if inside.is_dir() and not (path / manifest).exists() else path
+    except OSError:  # no permission: loading it will say so
+        return path

@@ -40,7 +40,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> t
 )
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=Path("inandout-verdicts.sqlite"),
     show_default=True,
     help="SQLite file of all verdicts; a verdict is on disk before it is printed.",

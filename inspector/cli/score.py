@@ -13,11 +13,15 @@ from inspector.errors import DataError, SinkError
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @bundle_option
-@click.option("--output", type=click.Path(path_type=Path), default=Path("scores.csv"), show_default=True)
 @click.option(
-    "--store", type=click.Path(path_type=Path), help="SQLite file.  [default: the output's name, ending in .sqlite]"
+    "--output", type=click.Path(path_type=Path, readable=False), default=Path("scores.csv"), show_default=True
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, readable=False),
+    help="SQLite file.  [default: the output's name, ending in .sqlite]",
 )
 @click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images a model call.")
 @click.option(

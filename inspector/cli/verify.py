@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path, readable=False))
 def verify(bundle: Path) -> None:
     """Check every file of BUNDLE against its checksum and print what the bundle is.
 

@@ -89,10 +89,12 @@ def test_sixteen_bit_equals_eight_bit() -> None:
     [
         pytest.param(np.zeros((0, 0), np.uint8), id="empty"),
         pytest.param(np.zeros((0, 5, 3), np.uint8), id="no rows"),
-        pytest.param(np.zeros((5, 5, 2), np.uint8), id="two channels"),
-        pytest.param(np.zeros(5, np.uint8), id="one axis"),
-        pytest.param(np.zeros((5, 5), np.float32), id="float"),
-        pytest.param(np.zeros((5, 5), np.int16), id="signed"),
+        pytest.param(np.zeros((1, 1), np.uint8), id="one pixel"),
+        pytest.param(np.zeros((7, 100, 3), np.uint8), id="seven rows"),
+        pytest.param(np.zeros((9, 9, 2), np.uint8), id="two channels"),
+        pytest.param(np.zeros(9, np.uint8), id="one axis"),
+        pytest.param(np.zeros((9, 9), np.float32), id="float"),
+        pytest.param(np.zeros((9, 9), np.int16), id="signed"),
     ],
 )
 def test_refuses(pixels: np.ndarray) -> None:
