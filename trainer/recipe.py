@@ -5,11 +5,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inspector.errors import RecipeError
+from inspector.optional import require
 from inspector.preprocess import InputSpec
+
+yaml = require("yaml", "reading a recipe")
 
 Scenario = Literal["zero_shot", "few_shot", "full_shot"]
 
@@ -153,9 +155,7 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         kind: Literal["none", "memseg"] = "memseg" if zero else "none"
         return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
     if zero and (recipe.augment.kind == "none" or recipe.augment.n == 0):
-        raise RecipeError(
-            "zero_shot without synthetic defects has nothing to learn from: add --augment memseg"
-        )
+        raise RecipeError("zero_shot without synthetic defects has nothing to learn from: add --augment memseg")
     return recipe
 
 

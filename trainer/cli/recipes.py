@@ -13,9 +13,10 @@ def recipes() -> None:
 @recipes.command("ls")
 def list_presets() -> None:
     """Name and describe every preset."""
-    import yaml
-
+    from inspector.optional import require
     from trainer.recipe import presets
+
+    yaml = require("yaml", "reading a recipe")
 
     for name, text in presets().items():
         click.echo(f"{name:<10} {yaml.safe_load(text).get('description', '')}")
