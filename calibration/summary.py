@@ -5,6 +5,9 @@ from rich.table import Table
 from calibration.guarantee import sentence
 from inspector.manifest import Calibration
 
+_FIGURES = {"recall": "recall", "precision": "precision", "FPR": "fpr", "F1": "f1", "AP": "ap"}
+_RELIABILITY = {"ECE": "ece", "Brier score": "brier", "log loss": "nll"}
+
 
 def lines_of(old: Calibration, new: Calibration) -> list[tuple[str, str]]:
     """Name and value of each line of the table."""
@@ -31,10 +34,6 @@ def lines_of(old: Calibration, new: Calibration) -> list[tuple[str, str]]:
             ("note", "The threshold comes from synthetic defects: calibrate again once real ones are at hand.")
         )
     return lines
-
-
-_FIGURES = {"recall": "recall", "precision": "precision", "FPR": "fpr", "F1": "f1", "AP": "ap"}
-_RELIABILITY = {"ECE": "ece", "Brier score": "brier", "log loss": "nll"}
 
 
 def as_table(old: Calibration, new: Calibration, title: str) -> Table:

@@ -118,9 +118,9 @@ def test_false_alarms_at_probability_one_cannot_be_cut_off():
 
 
 def test_decimal_levels_meet_whole_counts():
-    # 0.29 * 100 is 28.999999999999996 in binary; 1 - 0.71 is 0.29000000000000004
-    labels, scores = [1] * 100 + [0] * 100, np.arange(1, 201) / 201
-    assert operating_point(labels, scores, parse("recall>=0.71").choose(labels, scores)).fn == 29
+    # in binary (1 - 0.9) * 10 is 0.9999999999999998 and 0.29 * 100 is 28.999999999999996
+    labels, scores = [1] * 10 + [0] * 10, np.arange(1, 21) / 21
+    assert operating_point(labels, scores, parse("recall>=0.9").choose(labels, scores)).fn == 1
     labels, scores = [0] * 100 + [1] * 100, np.arange(1, 201) / 201
     assert operating_point(labels, scores, parse("fpr<=0.29").choose(labels, scores)).fp == 29
 
