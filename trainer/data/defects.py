@@ -38,7 +38,7 @@ def _scratch(height: int, width: int, direction: float, rng: np.random.Generator
     bend = (rng.uniform(-0.15, 0.15) * length) * (4 * (along / length) ** 2)
     ahead, aside = np.array([math.sin(turn), math.cos(turn)]), np.array([math.cos(turn), -math.sin(turn)])
     points = _place(height, width, rng) + along * ahead + bend * aside
-    depth = np.clip(np.interp(np.arange(24), (0, 6, 12, 18, 23), rng.uniform(0.2, 1.2, 5)), 0, 1)
+    depth = np.clip(np.interp(np.arange(24), (0, 6, 12, 18, 23), rng.uniform(0.45, 1.2, 5)), 0, 1)
     thickness = max(1, round(rng.uniform(0.8, 2.4) * scale))
     sign = float(rng.choice((-1, 1)))
     layer = _stroke(height, width, points, sign * depth, thickness)

@@ -17,7 +17,7 @@ Mono = npt.NDArray[np.uint8]
 _SHARES: dict[Split, float] = {"train": 0.6, "val": 0.2, "test": 0.2}
 _CONTRAST = {"scratch": (1.8, 6.0), "crack": (2.2, 6.5), "pit": (1.8, 6.0), "stain": (1.0, 3.0)}
 _LEAST_LEVELS = 10.0
-_MASKED_FROM = 0.3
+_MASKED_FROM = 0.25
 _SMALLEST_PIXELS = 6
 
 

@@ -55,6 +55,8 @@ def test_part_on_a_plain_background_is_found(picture, part):
         pytest.param(_picture(DISC, X / W * 255, X / W * 255), id="light from one side"),
         pytest.param(_picture(DISC, *[255 - np.hypot(Y - 150, X - 100)] * 2), id="vignette"),
         pytest.param(_picture((X < 14) & (np.abs(Y - 150) < 60), 255, 120, noise=12), id="glare at the edge"),
+        pytest.param(_picture(DISC, *[40 + 180 * np.exp(-((np.hypot(Y - 150, X - 100) / 50) ** 2))] * 2), id="glow"),
+        pytest.param(_picture(DISC, 240, 40 + 50 * (Y // 15 % 3)), id="striped surface with a disc"),
         pytest.param(_picture(X < 60, 40, 160), id="dark side strip"),
         pytest.param(_picture(np.hypot(Y - 150, X - 100) < 25, 200, 100), id="small mark on a plain sheet"),
         pytest.param(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8), id="smallest"),
