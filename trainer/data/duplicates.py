@@ -28,6 +28,7 @@ _SIDE = 16
 _MARGIN = 0.04
 _RIDGE = 0.3
 _PRIOR = 8
+_FEATURELESS = 0.01  # a picture with any texture has 5 to 20
 _TILE = (1024, 8192)
 LENGTH = _SIDE * _SIDE
 Hashes = npt.NDArray[np.float32]
@@ -46,11 +47,12 @@ def describe(pixels: npt.NDArray[np.generic]) -> Hashes:
     light = np.log(grey / max(float(grey.mean()), 1e-6) + 0.06)
     detail = light - cv2.GaussianBlur(light, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT)
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT))
-    return _unit(np.clip(detail / (spread + 0.02), -3, 3).reshape(1, -1))[0]
+    row = np.clip(detail / (spread + 0.02), -3, 3).reshape(1, -1)
+    return _unit(row if np.linalg.norm(row) > _FEATURELESS else np.zeros_like(row))[0]
 
 
 def whiten(hashes: Hashes) -> Hashes:
-    """Remove from `(n, 256)` hashes what the set has in common; rows come back at length 1.
+    """Remove from `(n, 256)` hashes what the set has in common; rows come back at length 1, featureless ones at 0.
 
     The centre is shrunk towards zero by eight imaginary blank pictures, so that two copies alone in a set are still
     found; the whitening is ridged, so that sets of any size work.
@@ -59,7 +61,7 @@ def whiten(hashes: Hashes) -> Hashes:
     variances, axes = np.linalg.eigh((centred.T @ centred / max(len(hashes), 1)).astype(np.float64))
     rank = min(hashes.shape)
     scale = 1 / np.sqrt(np.maximum(variances, 0) + _RIDGE * variances.sum() / max(rank, 1) + 1e-12)
-    return _unit(centred @ (axes * scale).astype(np.float32))
+    return _unit(centred @ (axes * scale).astype(np.float32)) * hashes.any(1, keepdims=True)
 
 
 def matches(

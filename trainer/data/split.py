@@ -128,7 +128,9 @@ def _divide(samples: Sequence[Sample], pool: list[int], shares: Mapping[Split, f
 
     def misfit(split: Split, unit: _Unit) -> float:
         """How much the chi-square distance to the wanted counts grows when the unit goes there."""
-        return sum(n * (n - 2 * lacking[split][key]) / (shares[split] * totals[key]) for key, n in unit.strata.items())
+        return sum(
+            n * (n - 2 * lacking[split][key]) / max(shares[split] * totals[key], 1.0) for key, n in unit.strata.items()
+        )
 
     # Rarest stratum first: a common one can still even out what a rare one leaves uneven.
     for stratum, _ in sorted(totals.items(), key=lambda item: (item[1], item[0])):

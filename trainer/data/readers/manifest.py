@@ -7,6 +7,7 @@ for `group`, `type` and `defect` for `defect_type`; other columns are ignored. W
 
 import csv
 import io
+from itertools import zip_longest
 from pathlib import Path
 
 from inspector.errors import DataError
@@ -63,7 +64,10 @@ def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"{source} line 1: no column {' and '.join(missing)} (found: {', '.join(given) or 'nothing'})")
     try:
         return [
-            (table.line_num, {name: cell.strip() for name, cell in zip(header, row, strict=False)})
+            (
+                table.line_num,
+                {name: cell.strip() for name, cell in zip_longest(header, row[: len(header)], fillvalue="")},
+            )
             for row in table
             if any(cell.strip() for cell in row)
         ]
