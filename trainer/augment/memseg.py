@@ -15,7 +15,7 @@ from trainer.augment import SyntheticImage, perlin
 from trainer.augment import textures as sources
 from trainer.augment.foreground import foreground
 
-SHARE = (0.001, 0.2)
+_SHARE = (0.001, 0.2)
 _SMALLEST_PIXELS = 4
 _FINEST_CELL = 8
 _VISIBLE = 8.0
@@ -134,8 +134,8 @@ def _mask(where: perlin.Mask, line_share: float, rng: np.random.Generator) -> tu
     lines = bool(rng.random() < line_share)
     if lines:
         noise = -np.abs(noise)
-    lowest = max(SHARE[0], _SMALLEST_PIXELS / cv2.countNonZero(where))
-    share = math.exp(rng.uniform(math.log(lowest), math.log(SHARE[1])))
+    lowest = max(_SHARE[0], _SMALLEST_PIXELS / cv2.countNonZero(where))
+    share = math.exp(rng.uniform(math.log(lowest), math.log(_SHARE[1])))
     mask = perlin.cut(noise, where, share)
     if rng.random() < 0.5:
         mask = _some_spots(mask, int(rng.integers(1, 4)), lowest * cv2.countNonZero(where), rng)

@@ -101,10 +101,7 @@ def _splits(kinds: Sequence[str], rng: np.random.Generator) -> list[Split]:
     order = sorted(rng.permutation(len(kinds)), key=lambda i: kinds[i])
     splits: list[Split] = ["train"] * len(kinds)
     given = dict.fromkeys(_SHARES, 0)
-    good = kinds.count("")
-    for position, i in enumerate(order):
-        if position == good:
-            given = dict.fromkeys(_SHARES, 0)
+    for i in order:
         total = sum(given.values()) + 1
         split = max(_SHARES, key=lambda name: _SHARES[name] * total - given[name])
         given[split] += 1
