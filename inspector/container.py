@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A marker inside entropy-coded data: not a stuffed FF00, not a restart marker, not a fill byte.
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# A marker inside entropy-coded data: not a stuffed FF00, not a fill byte, not one without a length (TEM, restart).
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TIFF_INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
@@ -74,8 +74,6 @@ def _jpeg(raw: bytes) -> Header:
         marker, at = raw[found.end() - 1], found.end()
         if marker == 0xD9:
             return Header("JPEG", *size)
-        if marker == 0x01:
-            continue
         if marker in _JPEG_SIZE_MARKERS:
             height, width = struct.unpack_from(">HH", raw, at + 3)
             size = (width, height)

@@ -1,8 +1,9 @@
 """Walk a folder for image files, in sorted order, without holding the whole list."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from inspector.imagefile import SUFFIXES
@@ -25,7 +26,7 @@ class Entry:
     mtime_ns: int
 
 
-def images_in(root: Path, unreadable: Callable[[str], None]) -> Iterator[Entry]:
+def images_in(root: Path, unreadable: Callable[[str], None], exclude: Sequence[str] = ()) -> Iterator[Entry]:
     """Yield the image files under `root`, sorted by their relative path as a string.
 
     Only one folder's entries at a time are held. Links to files and folders are followed; a link back to one of its
@@ -34,6 +35,7 @@ def images_in(root: Path, unreadable: Callable[[str], None]) -> Iterator[Entry]:
     Args:
         root: the folder.
         unreadable: called with one clear line for every folder that cannot be listed.
+        exclude: shell patterns of file names to leave out, such as `*_GT.png`.
     """
     # One level of open folders a list entry: the names still to visit there, and the folder's identity.
     levels: list[tuple[Iterator[os.DirEntry[str]], tuple[int, int]]] = []
@@ -54,8 +56,12 @@ def images_in(root: Path, unreadable: Callable[[str], None]) -> Iterator[Entry]:
             levels.pop()
         elif _is_folder(entry):
             enter(entry.path)
-        elif PurePath(entry.name).suffix.lower() in SUFFIXES:
+        elif PurePath(entry.name).suffix.lower() in SUFFIXES and not _matches(entry.name, exclude):
             yield _entry(entry, root)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _sorted_entries(folder: str) -> list[os.DirEntry[str]]:

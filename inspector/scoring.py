@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,12 +36,12 @@ class Summary:
     unlisted: int
 
 
-def require_images(root: Path) -> None:
+def require_images(root: Path, exclude: Sequence[str] = ()) -> None:
     """Raise `DataError` unless `root` is a folder with at least one image file in it."""
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: give the folder that holds the images")
     problems: list[str] = []
-    if next(images_in(root, problems.append), None) is None:
+    if next(images_in(root, problems.append, exclude), None) is None:
         kinds = ", ".join(sorted(imagefile.SUFFIXES))
         raise DataError("; ".join(problems) or f"no image under {root}: it should hold files ending in {kinds}")
 
@@ -53,6 +53,7 @@ def score_folder(
     output: Path,
     batch: int = 8,
     workers: int = 2,
+    exclude: Sequence[str] = (),
     advance: Callable[[int], None] = lambda images: None,
 ) -> Summary:
     """Score the images under `root` into `book`, then write the CSV.
@@ -66,6 +67,7 @@ def score_folder(
         output: the CSV file.
         batch: images a model call, >= 1.
         workers: decoding threads, >= 1.
+        exclude: shell patterns of file names to leave out.
         advance: called with the number of images just finished.
 
     Raises:
@@ -82,7 +84,8 @@ def score_folder(
     group: list[tuple[Entry, Prepared]] = []
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
-        for entry, prepared in _in_order(images_in(root, skip), judge, book, pool, window=2 * batch + workers):
+        entries = images_in(root, skip, exclude)
+        for entry, prepared in _in_order(entries, judge, book, pool, window=2 * batch + workers):
             if prepared is None:
                 advance(1)
                 continue

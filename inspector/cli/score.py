@@ -31,6 +31,9 @@ from inspector.errors import DataError, SinkError
     show_default="up to 4",
     help="Decoding threads.",
 )
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="File names to leave out, e.g. '*_GT.png'; repeatable."
+)
 @threads_option
 @click.option("--restart", is_flag=True, help="Score everything again, whatever the store holds.")
 def score(
@@ -40,6 +43,7 @@ def score(
     store: Path | None,
     batch: int,
     workers: int,
+    exclude: tuple[str, ...],
     threads: int,
     restart: bool,
 ) -> None:
@@ -58,11 +62,11 @@ def score(
 
     store = store or output.with_suffix(".sqlite")
     _check_places(output, store)
-    require_images(folder)
+    require_images(folder, exclude)
     opened = open_bundle(bundle)
     judge = Judge(opened, backends.create("onnxruntime", opened, threads))
-    with Scorebook(store, folder, opened.identity, restart) as book, _progress(folder) as advance:
-        summary = score_folder(folder, judge, book, output, batch, workers, advance)
+    with Scorebook(store, folder, opened.identity, restart) as book, _progress(folder, exclude) as advance:
+        summary = score_folder(folder, judge, book, output, batch, workers, exclude, advance)
     total = sum(summary.counts.values())
     verdicts = ", ".join(f"{summary.counts.get(kind, 0)} {kind}" for kind in ("ok", "defect", "review", "invalid"))
     click.echo(
@@ -87,7 +91,7 @@ def _check_places(output: Path, store: Path) -> None:
 
 
 @contextmanager
-def _progress(folder: Path) -> Iterator[Callable[[int], None]]:
+def _progress(folder: Path, exclude: tuple[str, ...]) -> Iterator[Callable[[int], None]]:
     """A bar on stderr for people; nothing where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda images: None
@@ -99,5 +103,5 @@ def _progress(folder: Path) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=sum(1 for _ in images_in(folder, lambda problem: None)))
+        task = progress.add_task("", total=sum(1 for _ in images_in(folder, lambda problem: None, exclude)))
         yield lambda images: progress.update(task, advance=images)

@@ -33,6 +33,14 @@ def test_other_files_and_hidden_ones_are_skipped(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x.png"]
 
 
+def test_excluded_names(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "1_GT.png", "sub/2_GT.png", "sub_GT.png/3.png")
+    assert [entry.name for entry in images_in(tmp_path, pytest.fail, ["*_GT.png", "*.bmp"])] == [
+        "1.png",
+        "sub_GT.png/3.png",
+    ]
+
+
 def test_folder_named_like_an_image_is_entered(tmp_path: Path) -> None:
     touch(tmp_path, "x.png/y.png")
     assert names(tmp_path) == ["x.png/y.png"]

@@ -128,6 +128,20 @@ def test_stop_judges_what_is_queued(line, frame) -> None:
     assert len(stored) == summary.taken and summary.dropped == 0
 
 
+def test_frame_that_arrives_with_the_stop_is_judged(line, frame) -> None:
+    stop = threading.Event()
+
+    class Stopping(Scripted):
+        def frames(self):
+            yield frame(frame_id=0)
+            stop.set()
+            yield frame(frame_id=1)
+            yield frame(frame_id=2)
+
+    summary, heard, _ = line(Stopping([], live=True), stop=stop)
+    assert [verdict.frame_id for _, verdict in heard] == [0, 1] and summary.taken == 2
+
+
 def test_stop_leaves_a_hanging_source_behind(line, frame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_GRACE_SECONDS", 0.05)
     stop = threading.Event()

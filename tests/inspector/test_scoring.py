@@ -76,7 +76,7 @@ def test_second_run_scores_only_what_is_new_changed_or_was_invalid(job, tiny) ->
     (job.root / "bad.png").write_text("not yet")
     assert job().counts["invalid"] == 1
     before = job.csv.read_text()
-    job()
+    assert job().scored == 1  # the bad one is tried again
     assert (job.csv.read_text(), sum(job.seen.values())) == (before, 0)
 
     cv2.imwrite(str(job.root / "bad.png"), tiny.image())
@@ -111,7 +111,7 @@ def test_interrupted_anywhere_ends_the_same(job) -> None:
 
             judge = Judge(job.opened, backends.create("onnxruntime", job.opened, 1))
             with pytest.raises(KeyboardInterrupt):
-                score_folder(job.root, judge, book, job.csv, 3, 2, die)
+                score_folder(job.root, judge, book, job.csv, 3, 2, advance=die)
         summary = job(batch=3)
         assert job.csv.read_text() == whole
         assert summary.scored == 12 - 3 * (stop_after + 1) == sum(job.seen.values())
@@ -143,8 +143,8 @@ def test_window_bounds_what_is_held(job, monkeypatch: pytest.MonkeyPatch) -> Non
 
     listed, done = [], []
 
-    def watched(root, unreadable, real=scoring.images_in):
-        for entry in real(root, unreadable):
+    def watched(*arguments, real=scoring.images_in):
+        for entry in real(*arguments):
             listed.append(entry)
             yield entry
 
@@ -156,5 +156,5 @@ def test_window_bounds_what_is_held(job, monkeypatch: pytest.MonkeyPatch) -> Non
             done.append(images)
             assert len(listed) - sum(done) <= 2 * 2 + 1
 
-        score_folder(job.root, judge, book, job.csv, 2, 1, check)
+        score_folder(job.root, judge, book, job.csv, 2, 1, advance=check)
     assert len(listed) == 12
