@@ -59,7 +59,8 @@ def _with_progress(dataset: "DataSet") -> "CheckReport":
     from trainer.data.check import check as run
 
     columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(dataset.samples))
         return run(dataset, tick=lambda: progress.advance(task))
 

@@ -26,7 +26,8 @@ def ksdd2(output: Path, url: str | None, sha256: str | None) -> None:
     from trainer.data import ksdd2_archive
 
     columns = (TextColumn("KolektorSDD2"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
         ksdd2_archive.fetch(
             output,

@@ -22,7 +22,7 @@ SHA256 = "edcdb486809b24f1d17b785e30c52fafc5999554dd5fe18ddf77b61ceb6f36a8"
 COUNTS: Mapping[tuple[str, int], int] = {("train", 0): 2085, ("train", 1): 246, ("test", 0): 894, ("test", 1): 110}
 """Images by split and label, as in the publication."""
 
-_MEMBER = re.compile(r"(?:[^/]+/)?(train|test)/(\d+(?:_GT)?\.png)")
+_MEMBER = re.compile(r"(?:\w[^/]*/)?(train|test)/(\d+(?:_GT)?\.png)")
 _MOST_BYTES = 4 << 30
 
 
@@ -55,7 +55,11 @@ def fetch(
             _unpack(archive, folder)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise DataError(f"{archive} is damaged ({error}): delete it and run the command again") from None
-        found = Counter((str(sample.split), sample.label) for sample in ksdd2.read(folder))
+        try:
+            found = Counter((str(sample.split), sample.label) for sample in ksdd2.read(folder))
+        except DataError as error:
+            words = str(error).replace(str(folder), archive.name)
+            raise DataError(f"{archive} is not KolektorSDD2: {words}") from None
         if found != Counter(counts):
             raise DataError(
                 f"{archive} is not KolektorSDD2: good/defect images are {_words(found)}, expected {_words(counts)}; "
