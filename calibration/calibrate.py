@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy.typing as npt
 
@@ -10,7 +10,7 @@ from calibration import bootstrap, clopper_pearson
 from calibration.binary import Labels, Scores, checked
 from calibration.curve import OperatingPoint, auroc, average_precision, operating_point
 from calibration.guarantee import guaranteed
-from calibration.policies import FprAtMost, RecallAtLeast, parse
+from calibration.policies import FprAtMost, Policy, RecallAtLeast, parse
 from calibration.review_band import Review, band
 from calibration.scaling import IDENTITY, Scaling, fit, reliability
 from inspector.decision import probability_of
@@ -49,7 +49,8 @@ def calibrate(
         policy: see `calibration.policies.parse`.
         confidence: of the intervals and of the guarantee, in (0, 1).
         guarantee: recall and FPR policies hold on new images with probability `confidence`, or are refused; False
-            takes the threshold that meets the level on these images and promises nothing.
+            takes the threshold that meets the level on these images and promises nothing. Synthetic defects prove
+            nothing of real ones: a recall policy then promises nothing either.
         review: share of images to send to review, or the band `(low, high)` itself; see `review_band.band`.
         defects: `synthetic` where no real defect was at hand.
         source: where the scores came from, for people.
@@ -71,7 +72,7 @@ def calibrate(
     y, x = checked(labels, logits)
     scaling = fit(y, x)
     p = probability_of(x, scaling.temperature, scaling.bias)
-    if guarantee and isinstance(rule, RecallAtLeast | FprAtMost):
+    if guarantee and provable(rule, defects):
         threshold, promise = guaranteed(rule, y, p, confidence)
     else:
         threshold, promise = rule.choose(y, p), None
@@ -100,6 +101,11 @@ def calibrate(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return CalibrationResult(calibration, y, x, p, point)
+
+
+def provable(rule: Policy, defects: Literal["real", "synthetic"]) -> TypeGuard[RecallAtLeast | FprAtMost]:
+    """Whether a policy carries a guarantee: FPR always, recall where the defects are real."""
+    return isinstance(rule, FprAtMost) or (isinstance(rule, RecallAtLeast) and defects == "real")
 
 
 def _at(point: OperatingPoint) -> dict[str, float]:

@@ -10,7 +10,7 @@ from inspector.manifest import Interval
 
 def upper(hits: int, n: int, confidence: float) -> float:
     """One-sided upper limit of the rate behind `hits` of `n`; 1 where all hit or nothing was seen."""
-    from scipy.special import betaincinv  # type: ignore[import-untyped]
+    from scipy.special import betaincinv
 
     return 1.0 if hits >= n else float(betaincinv(hits + 1, n - hits, confidence))
 

@@ -39,7 +39,7 @@ def allowed_errors(n: int, rate: float, confidence: float) -> int | None:
         rate: error rate to stay under, in (0, 1).
         confidence: in (0, 1).
     """
-    from scipy.special import bdtr  # type: ignore[import-untyped]
+    from scipy.special import bdtr
 
     tail = bdtr(np.arange(n), n, rate)
     return int(np.searchsorted(tail, 1 - confidence, side="right")) - 1 if n and tail[0] <= 1 - confidence else None

@@ -46,7 +46,7 @@ def fit(labels: npt.ArrayLike, logits: npt.ArrayLike) -> Scaling:
     Raises:
         DataError: see `calibration.binary.checked`.
     """
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     y, x = checked(labels, logits)
     n_defect = int(y.sum())

@@ -5,8 +5,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from calibration.policies import parse
 from inspector.errors import RecipeError
 from inspector.optional import require
 from inspector.preprocess import InputSpec
@@ -84,10 +85,20 @@ class TrainSection(_Section):
 
 
 class CalibrateSection(_Section):
-    """The operating point, see `inandout-calibrate --help`."""
+    """The operating point, see `inandout-calibrate --help`; `guarantee: false` waives the finite-sample guarantee."""
 
     policy: str = "max-f1"
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    guarantee: bool = True
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, policy: str) -> str:
+        try:
+            parse(policy)
+        except RecipeError as error:
+            raise ValueError(str(error)) from None
+        return policy
 
 
 class ExportSection(_Section):

@@ -81,3 +81,20 @@ def test_the_smallest_possible_set_calibrates():
     result = calibrate([0, 1], [-1.0, 1.0])
     assert (result.point.tp, result.point.tn) == (1, 1)
     assert result.probabilities[0] < result.calibration.threshold < result.probabilities[1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "defects", "promised"),
+    [
+        ("recall>=0.9", "real", True),
+        ("recall>=0.9", "synthetic", False),
+        ("fpr<=0.1", "synthetic", True),
+        ("max-f1", "real", False),
+    ],
+)
+def test_synthetic_defects_prove_nothing_about_recall(policy, defects, promised):
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    logits = rng.normal(labels * 3.0, 1.0)
+    calibration = calibrate(labels, logits, policy, defects=defects).calibration
+    assert (calibration.guarantee is not None) == promised

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
 
-from calibration.calibrate import calibrate
+from calibration.calibrate import calibrate, provable
+from calibration.guarantee import errors_allowed
+from calibration.policies import parse
 from inspector.manifest import Calibration
 from models.classifier import Classifier
 from trainer.recipe import Recipe
@@ -15,6 +18,17 @@ from trainer.torch_scores import score
 from trainer.training_set import TrainingImage
 
 SCORES = "scores.npz"
+
+
+def require_support(recipe: Recipe, validation: Sequence[TrainingImage]) -> None:
+    """Refuse a policy that these validation images can never prove, before hours of training go by.
+
+    Raises:
+        DataError: too few images for the level; the message says how many are needed.
+    """
+    rule = parse(recipe.calibrate.policy)
+    if recipe.calibrate.guarantee and provable(rule, _kind(validation)):
+        errors_allowed(rule, [image.label for image in validation], recipe.calibrate.confidence)
 
 
 def work(
@@ -27,17 +41,22 @@ def work(
     """
     scored = score(model.to(accelerator.device), [image.path for image in validation], recipe.input, accelerator.device)
     np.savez(folder / SCORES, logits=scored.logits, cams=scored.cams)
-    synthetic = any(image.synthetic for image in validation)
+    kind = _kind(validation)
     result = calibrate(
         np.array([image.label for image in validation]),
         scored.logits,
         policy=recipe.calibrate.policy,
         confidence=recipe.calibrate.confidence,
-        defects="synthetic" if synthetic else "real",
-        source="validation split" + (" with synthetic defects" if synthetic else ""),
+        guarantee=recipe.calibrate.guarantee,
+        defects=kind,
+        source="validation split" + (" with synthetic defects" if kind == "synthetic" else ""),
         seed=recipe.seed,
     )
     write_json(folder / "calibration.json", result.calibration.model_dump(mode="json"))
+
+
+def _kind(validation: Sequence[TrainingImage]) -> Literal["real", "synthetic"]:
+    return "synthetic" if any(image.synthetic for image in validation) else "real"
 
 
 def load(folder: Path) -> Calibration:

@@ -109,10 +109,12 @@ def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
         lambda folder: generate.work(samples, recipe, folder),
     )
     synthetic = {name: generate.paths(generated.folder, name) for name in ("train", "val")}
+    validation = network.images(samples, synthetic["val"], "val")
+    operating_point.require_support(recipe, validation)
     return Prepared(
         samples=samples,
         train=network.images(samples, synthetic["train"], "train"),
-        validation=network.images(samples, synthetic["val"], "val"),
+        validation=validation,
         synthetic={name: len(paths) for name, paths in synthetic.items()},
         data={"root": str(dataset.root), "layout": dataset.layout, **content},
         seconds={"index": indexed.seconds, "split": divided.seconds, "generate": generated.seconds},
