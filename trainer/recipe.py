@@ -22,9 +22,16 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """How the folder is read and split; fractions apply to splits that the data set does not bring."""
+    """How the folder is read and split.
+
+    Attributes:
+        resplit: forget the splits the data set brings (MVTec's training split, for one, holds no defect).
+        val_fraction, test_fraction: of splits that the data set does not bring.
+        few_shot: real defects that the scenario `few_shot` trains on.
+    """
 
     layout: Literal["auto", "ksdd2", "ksdd", "mvtec", "folders", "manifest"] = "auto"
+    resplit: bool = False
     val_fraction: float = Field(0.2, gt=0, lt=0.6)
     test_fraction: float = Field(0.2, ge=0, lt=0.6)
     few_shot: int = Field(5, ge=1)

@@ -40,9 +40,7 @@ def work(dataset: DataSet, folder: Path) -> None:
             f"{len(problems)} of {len(outcomes)} images cannot be read: {'; '.join(problems[:_SHOWN])}"
             f"{' ...' if len(problems) > _SHOWN else ''}; see 'inandout-train data check {dataset.root}'"
         )
-    samples = list(dataset.samples)
-    if not any(sample.group for sample in samples):
-        samples = group_near_duplicates(samples)
+    samples = group_near_duplicates(dataset.samples)
     fingerprint = digest(
         [
             (sample.path.relative_to(dataset.root).as_posix(), sample.label, content)

@@ -85,11 +85,11 @@ def _build_with_helpers(
 
 
 def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
-    dataset = readers.read(data.absolute(), recipe.data.layout)
+    dataset = readers.read(data.absolute(), recipe.data.layout, recipe.data.resplit)
     indexed = stages.run(run, "index", index.inputs(dataset), lambda folder: index.work(dataset, folder))
     found = index.load_samples(indexed.folder / "samples.json")
     content = stages.read_json(indexed.folder / "fingerprint.json")
-    section = recipe.data.model_dump()
+    section = recipe.data.model_dump(exclude={"resplit"})  # the index tells the splits
     divided = stages.run(
         run,
         "split",

@@ -22,6 +22,7 @@ import click
     show_default=True,
     help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
 )
+@click.option("--resplit", is_flag=True, help="Forget the splits the data set brings and make new ones.")
 @click.option("--augment", type=click.Choice(["none", "memseg"]), help="Synthetic defects.  [default: the recipe's]")
 @click.option("--n-aug", type=click.IntRange(min=0), help="How many synthetic defects.  [default: the recipe's]")
 @click.option("--seed", type=click.IntRange(min=0), help="[default: the recipe's]")
@@ -35,6 +36,7 @@ def build(
     output: Path | None,
     recipe: str,
     weights: str,
+    resplit: bool,
     augment: str | None,
     n_aug: int | None,
     seed: int | None,
@@ -54,7 +56,14 @@ def build(
     log.configure(verbose)
     resolved = resolve(
         recipe,
-        {"scenario": scenario, "augment.kind": augment, "augment.n": n_aug, "seed": seed, "name": name},
+        {
+            "scenario": scenario,
+            "data.resplit": resplit or None,
+            "augment.kind": augment,
+            "augment.n": n_aug,
+            "seed": seed,
+            "name": name,
+        },
         assignments,
     )
     for module in ("torch", "torchvision", "accelerate", "onnxscript"):

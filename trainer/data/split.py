@@ -108,8 +108,8 @@ def few_shot(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
 
 
 def zero_shot(samples: Sequence[Sample]) -> list[Sample]:
-    """Drop all real defects of train and val: a zero-shot build calibrates on synthetic defects too."""
-    return [s for s in samples if s.split == "test" or not s.label]
+    """Drop all real defects of train; val keeps its own, which only choose the threshold."""
+    return [s for s in samples if s.split != "train" or not s.label]
 
 
 def _divide(samples: Sequence[Sample], pool: list[int], shares: Mapping[Split, float], seed: int) -> dict[int, Split]:
