@@ -91,7 +91,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
     labels = [image.label for image in task.images]
     per_epoch = math.ceil(len(order(labels, recipe.defect_share, task.seed, 0)) / recipe.batch)
     last_save = time.monotonic()
-    with _board(folder, accelerator, state["step"]) as board, _stop_requested() as stop:
+    with _board(folder, accelerator, state["step"]) as board, _stop_requested() as stop, _loader_deaths(stop):
         while state["step"] < recipe.epochs * per_epoch:
             epoch, first = divmod(state["step"], per_epoch)
             begun = time.monotonic()
@@ -337,3 +337,21 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
     finally:
         for restored, handler in previous.items():
             signal.signal(restored, handler)
+
+
+@contextmanager
+def _loader_deaths(stop: Callable[[], bool]) -> Iterator[None]:
+    """A loader worker that dies, of a signal to the whole process group or for want of memory, is one line.
+
+    The loader raises wherever the main thread happens to be.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        if stop():
+            raise Interrupted("interrupted; run the same command to go on from the last checkpoint") from None
+        raise InandoutError(
+            f"a loader process died ({error}): is memory short? Lower train.workers and run the same command to go on"
+        ) from None

@@ -1,5 +1,6 @@
 """The training loop: resume, signals, memory, modes, schedules. Real networks, tiny images."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -175,16 +176,27 @@ def test_batch_norm_learns_in_every_epoch_but_not_in_frozen_stages(images, tmp_p
     def look(_row):
         seen.append((net.backbone.bn1.running_mean.clone(), net.backbone.layer4[0].bn1.running_mean.clone()))
 
-    chosen = task(images, epochs=3, frozen="layer1", ema=0.0)
-    chosen = classify.TrainingTask(
-        chosen.images, chosen.validation, SPEC, chosen.recipe, seed=1, fresh=classify.STAGES, on_epoch=look
-    )
+    chosen = dataclasses.replace(task(images, epochs=3, frozen="layer1", ema=0.0), on_epoch=look)
     before = net.backbone.conv1.weight.clone()
     classify.train(net, chosen, tmp_path, Accelerator(cpu=True))
     for earlier, later in itertools.pairwise(seen):
         assert torch.equal(earlier[0], later[0])
         assert not torch.equal(earlier[1], later[1])
     assert torch.equal(before, net.backbone.conv1.weight)
+
+
+@pytest.mark.parametrize(
+    ("asked_to_stop", "says"), [(True, "go on from the last checkpoint"), (False, "Lower train.workers")]
+)
+def test_a_loader_process_that_dies_is_one_line(images, tmp_path, asked_to_stop, says):
+    def die(_row):
+        if asked_to_stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+    doomed = dataclasses.replace(task(images), on_epoch=die)
+    with pytest.raises(InandoutError, match=says):
+        classify.train(model(), doomed, tmp_path, Accelerator(cpu=True))
 
 
 @pytest.mark.parametrize(
