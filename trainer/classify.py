@@ -2,13 +2,11 @@
 
 import logging
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,8 +21,10 @@ from torch.utils.tensorboard import SummaryWriter
 from calibration.curve import average_precision
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
-from models.classifier import STAGES, Classifier
+from models.classifier import Classifier
 from trainer import checkpoint
+from trainer.interruption import Interrupted, loader_deaths, stop_requested
+from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser
 from trainer.recipe import TrainSection
 from trainer.stages import write_json
 from trainer.torch_scores import score
@@ -34,10 +34,6 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint"
 WEIGHTS = "model.safetensors"
 HISTORY = "history.json"
-
-
-class Interrupted(InandoutError):
-    """Training was asked to stop; its state is on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
     labels = [image.label for image in task.images]
     per_epoch = math.ceil(len(order(labels, recipe.defect_share, task.seed, 0)) / recipe.batch)
     last_save = time.monotonic()
-    with _board(folder, accelerator, state["step"]) as board, _stop_requested() as stop, _loader_deaths(stop):
+    with _board(folder, accelerator, state["step"]) as board, stop_requested() as stop, loader_deaths(stop):
         while state["step"] < recipe.epochs * per_epoch:
             epoch, first = divmod(state["step"], per_epoch)
             begun = time.monotonic()
@@ -212,58 +208,6 @@ def shard(batch: Sequence[Draw], rank: int, ranks: int) -> list[Draw]:
     return [batch[index % len(batch)] for index in range(rank * size, (rank + 1) * size)]
 
 
-def learning_rate(recipe: TrainSection, step: int, per_epoch: int) -> float:
-    """The schedule: linear warm-up, then cosine to zero or constant."""
-    warmup = recipe.warmup_epochs * per_epoch
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    done = (step - warmup) / max(1.0, recipe.epochs * per_epoch - warmup)
-    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
-
-
-def make_optimiser(model: Classifier, recipe: TrainSection, fresh: Sequence[str]) -> torch.optim.Optimizer:
-    """Two groups: freshly initialised parts at the full learning rate, loaded ones at `loaded_scale` of it."""
-    slow: list[torch.nn.Parameter] = []
-    fast: list[torch.nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            loaded = name.startswith("backbone.") and name.split(".")[1] not in fresh
-            (slow if loaded else fast).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": fast, "scale": 1.0}, {"params": slow, "scale": recipe.loaded_scale}]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.momentum > 0,
-        )
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-
-
-def frozen_modules(model: Classifier, frozen: str) -> list[torch.nn.Module]:
-    """The backbone's modules up to and including the stage `frozen`."""
-    if frozen == "none":
-        return []
-    names = [*STAGES[: STAGES.index(frozen) + 1], "bn1"]
-    return [getattr(model.backbone, name) for name in names]
-
-
-def freeze(model: Classifier, frozen: str) -> None:
-    """Stop gradients into the frozen stages."""
-    for module in frozen_modules(model, frozen):
-        module.requires_grad_(False)
-
-
-def keep_frozen_statistics(model: Classifier, frozen: str) -> None:
-    """After `train()`: frozen stages keep their batch statistics."""
-    for module in frozen_modules(model, frozen):
-        module.eval()
-
-
 def validate(model: torch.nn.Module, task: TrainingTask, accelerator: Accelerator) -> float:
     """Average precision on the validation images; nan where one class is missing."""
     value = math.nan
@@ -314,44 +258,3 @@ def _board(folder: Path, accelerator: Accelerator, step: int) -> Iterator[Callab
         return
     with SummaryWriter(str(folder / "tensorboard"), purge_step=step or None) as writer:
         yield lambda name, value, at: writer.add_scalar(name, value, at)
-
-
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a flag that the loop asks between steps; a second signal acts at once."""
-    asked = False
-    previous: dict[int, Any] = {}
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, previous[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            previous[number] = signal.signal(number, remember)
-        except ValueError:  # not the main thread: signals are someone else's business
-            break
-    try:
-        yield lambda: asked
-    finally:
-        for restored, handler in previous.items():
-            signal.signal(restored, handler)
-
-
-@contextmanager
-def _loader_deaths(stop: Callable[[], bool]) -> Iterator[None]:
-    """A loader worker that dies, of a signal to the whole process group or for want of memory, is one line.
-
-    The loader raises wherever the main thread happens to be.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        if stop():
-            raise Interrupted("interrupted; run the same command to go on from the last checkpoint") from None
-        raise InandoutError(
-            f"a loader process died ({error}): is memory short? Lower train.workers and run the same command to go on"
-        ) from None

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
-from models.classifier import Classifier, ClassifierConfig
+from models.classifier import STAGES, Classifier, ClassifierConfig
 from trainer import classify
 from trainer.recipe import TrainSection
 from trainer.training_set import TrainingImage
@@ -43,7 +43,7 @@ def draw_images(folder: Path, count: int = 12) -> list[TrainingImage]:
 
 def task(images, **train):
     recipe = TrainSection(**{"epochs": 2, "batch": 4, "ema": 0.9, "workers": 0, "learning_rate": 0.01} | train)
-    return classify.TrainingTask(images, images, SPEC, recipe, seed=1, fresh=classify.STAGES)
+    return classify.TrainingTask(images, images, SPEC, recipe, seed=1, fresh=STAGES)
 
 
 def model(seed=0):
@@ -197,31 +197,6 @@ def test_a_loader_process_that_dies_is_one_line(images, tmp_path, asked_to_stop,
     doomed = dataclasses.replace(task(images), on_epoch=die)
     with pytest.raises(InandoutError, match=says):
         classify.train(model(), doomed, tmp_path, Accelerator(cpu=True))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "step", "expected"),
-    [
-        ("constant", 35, 0.1),
-        ("cosine", 0, 0.01),
-        ("cosine", 9, 0.1),
-        ("cosine", 10, 0.1),
-        ("cosine", 25, 0.05),
-        ("cosine", 40, 0.0),
-    ],
-)
-def test_learning_rate(schedule, step, expected):
-    recipe = TrainSection(epochs=4, schedule=schedule, learning_rate=0.1, warmup_epochs=1)
-    assert classify.learning_rate(recipe, step, per_epoch=10) == pytest.approx(expected, abs=1e-9)
-
-
-def test_loaded_stages_learn_slower_than_fresh_ones():
-    optimiser = classify.make_optimiser(model(), TrainSection(loaded_scale=0.1), fresh=["layer4"])
-    groups = {group["scale"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
-    net = model()
-    fresh = sum(p.numel() for module in (net.backbone.layer4, net.head) for p in module.parameters())
-    assert groups[1.0] == fresh
-    assert groups[0.1] == sum(p.numel() for p in net.parameters()) - fresh
 
 
 @pytest.mark.parametrize(("count", "ranks"), [(8, 2), (7, 2), (1, 2), (5, 3)])

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from inspector.bundle import sha256_of
 from inspector.errors import InandoutError
 from models import weights
-from models.classifier import Classifier, ClassifierConfig
+from models.classifier import STAGES, Classifier, ClassifierConfig
 from trainer import classify
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
@@ -67,7 +67,7 @@ def work(
         )
         torch.manual_seed(recipe.seed)
         model = Classifier(config)
-        fresh = list(classify.STAGES) if start is None else weights.load(model.backbone, start)
+        fresh = list(STAGES) if start is None else weights.load(model.backbone, start)
     except weights.WeightsError as error:
         raise InandoutError(str(error)) from None
     if start is None:

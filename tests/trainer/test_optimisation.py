@@ -1,0 +1,34 @@
+"""Schedules and parameter groups, by hand."""
+
+import pytest
+
+from models.classifier import Classifier, ClassifierConfig
+from trainer import optimisation
+from trainer.recipe import TrainSection
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step", "expected"),
+    [
+        ("constant", 35, 0.1),
+        ("cosine", 0, 0.01),
+        ("cosine", 9, 0.1),
+        ("cosine", 10, 0.1),
+        ("cosine", 25, 0.05),
+        ("cosine", 40, 0.0),
+    ],
+)
+def test_learning_rate(schedule, step, expected):
+    recipe = TrainSection(epochs=4, schedule=schedule, learning_rate=0.1, warmup_epochs=1)
+    assert optimisation.learning_rate(recipe, step, per_epoch=10) == pytest.approx(expected, abs=1e-9)
+
+
+def test_loaded_stages_learn_slower_than_fresh_ones():
+    optimiser = optimisation.make_optimiser(
+        Classifier(ClassifierConfig()), TrainSection(loaded_scale=0.1), fresh=["layer4"]
+    )
+    groups = {group["scale"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
+    net = Classifier(ClassifierConfig())
+    fresh = sum(p.numel() for module in (net.backbone.layer4, net.head) for p in module.parameters())
+    assert groups[1.0] == fresh
+    assert groups[0.1] == sum(p.numel() for p in net.parameters()) - fresh
