@@ -1,5 +1,6 @@
 """Training checkpoints: tensors in safetensors, the rest in JSON; written whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -7,10 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
+
+
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file; raises `OSError` where the library raises its own error for a full disk."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        full = shutil.disk_usage(path.parent).free < sum(tensor.nbytes for tensor in tensors.values())
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"{error}") from error
 
 
 def save(folder: Path, modules: dict[str, torch.nn.Module], optimiser: torch.optim.Optimizer, state: Any) -> None:
@@ -41,7 +52,7 @@ def save(folder: Path, modules: dict[str, torch.nn.Module], optimiser: torch.opt
     shutil.rmtree(staging, ignore_errors=True)
     try:
         staging.mkdir(parents=True)
-        save_file(tensors, staging / _TENSORS)
+        save_tensors(tensors, staging / _TENSORS)
         (staging / _STATE).write_text(json.dumps(state), encoding="utf-8")
         for name in (_TENSORS, _STATE):
             with (staging / name).open("rb") as handle:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -130,7 +129,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
     final = _final(parts)
     if accelerator.is_main_process:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in final.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
+        checkpoint.save_tensors(weights, folder / WEIGHTS)
         write_json(folder / HISTORY, state["history"])
     raw.load_state_dict(final.state_dict())
     raw.eval()

@@ -70,7 +70,7 @@ def _detect(root: Path) -> str:
     for name, reader in READERS.items():
         if reader.matches(root):
             return name
-    shapes = "".join(f"\n  {name}: {reader.shape}" for name, reader in READERS.items())
+    shapes = "; ".join(f"{name}: {reader.shape}" for name, reader in READERS.items())
     below = [child.name for child in sorted(root.glob("*/")) if any(r.matches(child) for r in READERS.values())]
     hint = f"; one level down there is one: {', '.join(below[:5])}" if below else ""
-    raise DataError(f"{root} is in none of the known layouts{hint}. Known layouts:{shapes}")
+    raise DataError(f"{root} is in none of the known layouts{hint}. Known layouts: {shapes}")

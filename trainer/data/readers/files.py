@@ -51,4 +51,4 @@ def refuse_all(what: str, problems: list[str]) -> None:
     """Raise one DataError that lists every problem (the first 20 in words), or do nothing where there is none."""
     if problems:
         more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise DataError("\n  ".join([f"{what}:", *problems[:_SHOWN], *more]))
+        raise DataError(f"{what}: {'; '.join([*problems[:_SHOWN], *more])}")
