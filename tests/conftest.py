@@ -7,6 +7,9 @@ from types import ModuleType
 
 import pytest
 
+# Spawned workers import test modules by name. Last in line, so that an installed copy of the packages is what is tested.
+sys.path.append(str(Path(__file__).parents[1]))
+
 
 def _load(name: str) -> ModuleType:
     """Import a module that lies beside this file: with `--import-mode=importlib` no test folder is on sys.path."""
