@@ -6,8 +6,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
-# Spawned workers import test modules by name. Last in line, so that an installed copy of the packages is what is tested.
+# A busy machine is no reason to fail: nothing here is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+# Spawned workers import test modules by name. Last in line: an installed copy of the packages is what is tested.
 sys.path.append(str(Path(__file__).parents[1]))
 
 
