@@ -173,3 +173,14 @@ def test_choices_beat_every_other_threshold(case, level):
         assert chosen.precision >= level - 1e-9
         assert chosen.tp == max(point.tp for point in right)
         assert chosen.precision == max(point.precision for point in right if point.tp == chosen.tp)
+
+
+@pytest.mark.parametrize(
+    ("n_defect", "n_ok", "share"),
+    [(5, 5, 0.5), (5, 35, 6 / 42), (35, 5, 36 / 42), (1, 500, 0.1), (500, 1, 0.9)],
+    ids=["as many", "few defects: low", "few good: high", "lower end", "upper end"],
+)
+def test_the_class_with_fewer_images_gets_more_of_the_gap(n_defect, n_ok, share):
+    labels = np.repeat([0, 1], [n_ok, n_defect])
+    threshold = parse("max-f1").choose(labels, np.where(labels, 0.8, 0.2))
+    assert threshold == pytest.approx(0.2 + 0.6 * share)
