@@ -1,14 +1,16 @@
-"""The paper's classifier: torchvision's ResNet-50 with one logit, pooled from its class-activation map."""
+"""The classifier: torchvision's ResNet-50 with one logit, pooled from a class-activation map."""
 
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torchvision.models import resnet50
 
 from models.pooling import Pooling, pool
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
+_CHANNELS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,10 @@ class ClassifierConfig:
 
     Attributes:
         pooling, sharpness, share: see `models.pooling.pool`.
+        levels: stages whose features the map reads, in order; the map has the first one's grid, coarser ones are
+            enlarged to it and added. `("layer4",)` is the paper's network. Stages after the last one are dropped.
+        feature_norm: batch-normalise each level's features before its 1x1 convolution, which puts channels of very
+            different size on one scale, as standardising does for a linear probe.
         stride_on: convolution of each stage's first block that carries the stride: `conv2` is torchvision's
             layout (v1.5), `conv1` the original one (v1), which some published weights were trained with.
         mean, std: per RGB channel on the 0..1 scale.
@@ -25,6 +31,8 @@ class ClassifierConfig:
     pooling: Pooling = "mean"
     sharpness: float = 4.0
     share: float = 0.05
+    levels: tuple[str, ...] = ("layer4",)
+    feature_norm: bool = False
     stride_on: str = "conv2"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -46,12 +54,11 @@ class Classifier(nn.Module):
         # Residual branches start at zero: a freshly initialised stage then passes its input on undisturbed.
         backbone = resnet50(weights=None, zero_init_residual=True)
         place_stride(backbone, config.stride_on)
-        features = backbone.fc.in_features
         del backbone.fc, backbone.avgpool
+        for stage in STAGES[STAGES.index(config.levels[-1]) + 1 :]:
+            delattr(backbone, stage)
         self.backbone = backbone
-        self.head = nn.Conv2d(features, 1, kernel_size=1)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.heads = nn.ModuleDict({level: _head(_CHANNELS[level], config.feature_norm) for level in config.levels})
         self.register_buffer("mean", 255.0 * torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255.0 * torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -62,14 +69,30 @@ class Classifier(nn.Module):
             images: `(N, H, W, 3)` uint8 RGB.
 
         Returns:
-            `logit (N,)` and `cam (N, H/32, W/32)`; the logit is the pooled map.
+            `logit (N,)` and `cam (N, h, w)` on the grid of the first level (1/16 of the image for `layer3`, 1/32 for
+            `layer4`, rounded up); the logit is the pooled map.
         """
         x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
         net = self.backbone
         x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-        x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
-        cam = self.head(x).squeeze(1)
+        cam: torch.Tensor | None = None
+        for stage in STAGES[1:]:
+            if not hasattr(net, stage):
+                break
+            x = getattr(net, stage)(x)
+            if stage in self.heads:
+                level = self.heads[stage](x)
+                cam = level if cam is None else cam + functional.interpolate(level, cam.shape[2:], mode="bilinear")
+        assert cam is not None  # the configuration names at least one level
+        cam = cam.squeeze(1)
         return pool(cam, self.config.pooling, self.config.sharpness, self.config.share), cam
+
+
+def _head(channels: int, norm: bool) -> nn.Sequential:
+    to_map = nn.Conv2d(channels, 1, kernel_size=1)
+    nn.init.normal_(to_map.weight, std=0.001 if norm else 0.01)
+    nn.init.zeros_(to_map.bias)  # type: ignore[arg-type]
+    return nn.Sequential(nn.BatchNorm2d(channels) if norm else nn.Identity(), to_map)
 
 
 def place_stride(backbone: nn.Module, stride_on: str) -> None:

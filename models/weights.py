@@ -82,6 +82,7 @@ def load(backbone: torch.nn.Module, start: StartWeights) -> list[str]:
         detail = f"{wrong[0]} has shape {tuple(start.tensors[wrong[0]].shape)}" if wrong else "no tensor matches"
         raise WeightsError(f"{start.origin} does not fit a ResNet-50 ({detail}): use torchvision's parameter names")
     if unknown:
-        logger.warning("%s: ignored, not part of the network: %s", start.origin, ", ".join(unknown))
-    backbone.load_state_dict(start.tensors, strict=False)
+        ignored = sorted({name.split(".")[0] for name in unknown})
+        logger.info("%s: not part of this network, ignored: %s", start.origin, ", ".join(ignored))
+    backbone.load_state_dict({name: start.tensors[name] for name in start.tensors if name in own}, strict=False)
     return sorted({name.split(".")[0] for name in own if name not in start.tensors})

@@ -47,7 +47,7 @@ def frozen_modules(model: Classifier, frozen: str) -> list[torch.nn.Module]:
     if frozen == "none":
         return []
     names = [*STAGES[: STAGES.index(frozen) + 1], "bn1"]
-    return [getattr(model.backbone, name) for name in names]
+    return [getattr(model.backbone, name) for name in names if hasattr(model.backbone, name)]
 
 
 def freeze(model: Classifier, frozen: str) -> None:

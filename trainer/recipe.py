@@ -49,11 +49,20 @@ class AugmentSection(_Section):
 
 
 class ModelSection(_Section):
-    """Head pooling of the class-activation map, see `models.pooling.pool`."""
+    """The map's pooling (`models.pooling.pool`), and the features it reads (`models.classifier.ClassifierConfig`)."""
 
     pooling: Literal["mean", "lse", "topk"] = "mean"
     sharpness: float = Field(4.0, gt=0)
     share: float = Field(0.05, gt=0, le=1)
+    levels: tuple[Literal["layer1", "layer2", "layer3", "layer4"], ...] = Field(("layer4",), min_length=1)
+    feature_norm: bool = False
+
+    @field_validator("levels")
+    @classmethod
+    def _in_order(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        if list(levels) != sorted(set(levels)):
+            raise ValueError("give each level once, in the network's order, e.g. [layer3, layer4]")
+        return levels
 
 
 class TrainSection(_Section):

@@ -33,8 +33,8 @@ def test_mean_pooled_map_is_torchvisions_linear_head(images):
     net, model = reference(), Classifier(ClassifierConfig(pooling="mean")).eval()
     state = {name: value for name, value in net.state_dict().items() if not name.startswith("fc.")}
     model.backbone.load_state_dict(state)
-    model.head.weight.data = net.fc.weight.data[:, :, None, None]
-    model.head.bias.data = net.fc.bias.data
+    model.heads["layer4"][1].weight.data = net.fc.weight.data[:, :, None, None]
+    model.heads["layer4"][1].bias.data = net.fc.bias.data
     with torch.inference_mode():
         logit, cam = model(images)
         expected = net(normalised(images)).squeeze(1)
@@ -65,6 +65,31 @@ def test_missing_stages_are_listed_and_loaded_ones_copied(tmp_path):
     model = Classifier(ClassifierConfig())
     assert weights.load(model.backbone, weights.read(tmp_path / "w.safetensors")) == ["layer4"]
     torch.testing.assert_close(model.backbone.layer3[2].conv2.weight, state["layer3.2.conv2.weight"])
+
+
+@pytest.mark.parametrize(
+    ("levels", "grid", "has_layer4"),
+    [(("layer3",), (6, 4), False), (("layer4",), (3, 2), True), (("layer2", "layer4"), (12, 8), True)],
+)
+def test_levels_set_the_grid_and_drop_what_comes_after(images, levels, grid, has_layer4):
+    model = Classifier(ClassifierConfig(levels=levels, feature_norm=True, pooling="topk", share=0.1)).eval()
+    with torch.inference_mode():
+        logit, cam = model(images)
+    assert cam.shape == (2, *grid)
+    assert hasattr(model.backbone, "layer4") == has_layer4
+    torch.testing.assert_close(logit, cam.flatten(1).topk(-(-grid[0] * grid[1] // 10)).values.mean(1))
+
+
+def test_the_map_adds_the_levels_on_the_first_ones_grid(images):
+    torch.manual_seed(0)
+    both = Classifier(ClassifierConfig(levels=("layer3", "layer4"))).eval()
+    with torch.inference_mode():
+        net = both.backbone
+        x = net.maxpool(net.relu(net.bn1(net.conv1(normalised(images)))))
+        layer3 = net.layer3(net.layer2(net.layer1(x)))
+        fine, coarse = both.heads["layer3"](layer3), both.heads["layer4"](net.layer4(layer3))
+        enlarged = torch.nn.functional.interpolate(coarse, size=(6, 4), mode="bilinear")
+        torch.testing.assert_close(both(images)[1], (fine + enlarged).squeeze(1), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,6 @@ def test_shards_cover_a_batch_in_equal_parts(count, ranks):
 
 def test_a_loss_that_explodes_stops_with_advice(images, tmp_path):
     net = model()
-    net.head.weight.data.fill_(float("inf"))
+    net.heads["layer4"][1].weight.data.fill_(float("inf"))
     with pytest.raises(InandoutError, match=r"lower train.learning_rate"):
         classify.train(net, task(images), tmp_path, Accelerator(cpu=True))

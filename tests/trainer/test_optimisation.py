@@ -29,6 +29,6 @@ def test_loaded_stages_learn_slower_than_fresh_ones():
     )
     groups = {group["scale"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
     net = Classifier(ClassifierConfig())
-    fresh = sum(p.numel() for module in (net.backbone.layer4, net.head) for p in module.parameters())
+    fresh = sum(p.numel() for module in (net.backbone.layer4, net.heads) for p in module.parameters())
     assert groups[1.0] == fresh
     assert groups[0.1] == sum(p.numel() for p in net.parameters()) - fresh

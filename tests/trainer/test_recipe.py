@@ -18,7 +18,8 @@ def test_paper_preset_is_the_papers():
     train = recipe.train
     assert (recipe.input.width, recipe.input.height, recipe.input.crop) == (200, 600, "center")
     assert (train.optimiser, train.learning_rate, train.batch, train.epochs) == ("sgd", 0.01, 5, 50)
-    assert (recipe.model.pooling, recipe.data.few_shot) == ("mean", 5)
+    assert (recipe.model.pooling, recipe.model.levels, recipe.model.feature_norm) == ("mean", ("layer4",), False)
+    assert recipe.data.few_shot == 5
 
 
 def test_overrides_win_in_order():
@@ -35,8 +36,9 @@ def test_overrides_win_in_order():
         (["train.epochs=["], ["not valid YAML"]),
         (["name.x=1"], ["'name' is not a section"]),
         (["train.learning_rate=.inf"], ["train.learning_rate"]),
+        (["model.levels=[layer4, layer3]"], ["model.levels", "in the network's order"]),
     ],
-    ids=["unknown key", "all at once", "no value", "broken value", "no section", "not finite"],
+    ids=["unknown key", "all at once", "no value", "broken value", "no section", "not finite", "levels"],
 )
 def test_wrong_overrides(assignments, says):
     with pytest.raises(RecipeError) as caught:

@@ -74,7 +74,7 @@ def work(
         logger.warning("EVERY layer starts from random weights: expect to need far more images and epochs")
     else:
         logger.info("start weights %s (stride on %s)", start.origin, config.stride_on)
-        logger.warning("initialised fresh: %s", ", ".join([*fresh, "head"]))
+        logger.warning("initialised fresh: %s", ", ".join([*fresh, "heads"]))
     if accelerator.is_main_process:
         write_json(folder / "config.json", config.as_dict())
 
@@ -100,7 +100,7 @@ def work(
 def load(folder: Path) -> Classifier:
     """The trained network of a finished stage, in evaluation mode."""
     stored: dict[str, Any] = read_json(folder / "config.json")
-    for key in ("mean", "std"):
+    for key in ("mean", "std", "levels"):
         stored[key] = tuple(stored[key])
     model = Classifier(ClassifierConfig(**stored))
     model.load_state_dict(load_file(folder / classify.WEIGHTS))

@@ -21,7 +21,9 @@ _MASKED_FROM = 0.25
 _SMALLEST_PIXELS = 6
 
 
-def synthesise(output: Path, n_good: int, n_defect: int, width: int, height: int, seed: int) -> None:
+def synthesise(
+    output: Path, n_good: int, n_defect: int, width: int, height: int, seed: int, contrast: float = 1.0
+) -> None:
     """Write `images/`, `masks/` and `manifest.csv` (path, label, split, group, mask, defect_type) into a new folder.
 
     Brushed metal under uneven light, with brush streaks, dust and smudges on every image; defects are scratches,
@@ -33,6 +35,7 @@ def synthesise(output: Path, n_good: int, n_defect: int, width: int, height: int
         n_good, n_defect: number of images of each class.
         width, height: pixels, 32..8192.
         seed: at least 0.
+        contrast: times the defects' usual strength; 1 needs a pre-trained network, 3 is plain to one that is not.
 
     Raises:
         DataError: arguments out of range, or `output` is not empty.
@@ -44,6 +47,8 @@ def synthesise(output: Path, n_good: int, n_defect: int, width: int, height: int
         raise DataError(f"{width} x {height} pixels asked for: each side must be within 32..8192")
     if seed < 0:
         raise DataError(f"seed {seed} is negative: choose 0 or more")
+    if not 0.1 <= contrast <= 10:
+        raise DataError(f"contrast {contrast:g} asked for: it must be within 0.1..10")
     kinds = _kinds(n_good, n_defect, np.random.default_rng([seed, 0]))
     splits = _splits(kinds, np.random.default_rng([seed, 1]))
     digits = max(5, len(str(len(kinds))))
@@ -53,7 +58,7 @@ def synthesise(output: Path, n_good: int, n_defect: int, width: int, height: int
         rows = []
         for number, (kind, split) in enumerate(zip(kinds, splits, strict=True)):
             name = f"{number:0{digits}d}.png"
-            pixels, mask = draw(kind, height, width, np.random.SeedSequence([seed, 2, number]))
+            pixels, mask = draw(kind, height, width, np.random.SeedSequence([seed, 2, number]), contrast)
             write_png(folder / "images" / name, pixels)
             if kind:
                 write_png(folder / "masks" / name, mask)
@@ -64,7 +69,7 @@ def synthesise(output: Path, n_good: int, n_defect: int, width: int, height: int
             table.writerows(rows)
 
 
-def draw(kind: str, height: int, width: int, seed: np.random.SeedSequence) -> tuple[Mono, Mono]:
+def draw(kind: str, height: int, width: int, seed: np.random.SeedSequence, contrast: float = 1.0) -> tuple[Mono, Mono]:
     """Draw one image and its defect mask (255 = defect).
 
     The surface depends on `seed` and the size alone: with `kind` empty it is the same picture without its defect.
@@ -73,6 +78,7 @@ def draw(kind: str, height: int, width: int, seed: np.random.SeedSequence) -> tu
         kind: a kind of `trainer.data.defects`, or empty for a good image.
         height, width: pixels.
         seed: fixes the image.
+        contrast: times the defect's usual strength.
 
     Returns:
         `(height, width)` uint8 pixels, and the mask of the same shape, all 0 for a good image.
@@ -85,7 +91,7 @@ def draw(kind: str, height: int, width: int, seed: np.random.SeedSequence) -> tu
         while np.count_nonzero(mask) < _SMALLEST_PIXELS:
             profile = defects.profile(kind, height, width, direction, above)
             mask = np.where(np.abs(profile) >= _MASKED_FROM, np.uint8(255), np.uint8(0))
-        picture = picture + max(_LEAST_LEVELS, strength * above.uniform(*_CONTRAST[kind])) * profile
+        picture = picture + max(_LEAST_LEVELS, contrast * strength * above.uniform(*_CONTRAST[kind])) * profile
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8), mask
 
 
