@@ -22,7 +22,7 @@ $(VENV)/bin/inandout-train:
 	$(VENV)/bin/$(PIP) '.[train]'
 
 $(DEMO)/data/manifest.csv: | $(VENV)/bin/inandout-train
-	$(VENV)/bin/inandout-train data synth $(DEMO)/data
+	$(VENV)/bin/inandout-train data synth $(DEMO)/data --contrast 3
 
 # the test images alone, as a camera's folder would hold them
 $(DEMO)/test: $(DEMO)/data/manifest.csv

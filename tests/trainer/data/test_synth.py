@@ -173,3 +173,13 @@ def test_nothing_is_left_when_the_disk_is_full(tmp_path, monkeypatch):
         synth.synthesise(tmp_path / "set", 5, 5, 32, 32, 0)
     assert len(written) == 3
     assert not list(tmp_path.iterdir())
+
+
+def test_contrast_strengthens_the_defect_alone():
+    plain, usual, strong = (
+        synth.draw(kind, 96, 64, np.random.SeedSequence(3), contrast)[0].astype(int)
+        for kind, contrast in (("", 1.0), ("crack", 1.0), ("crack", 3.0))
+    )
+    mask = synth.draw("crack", 96, 64, np.random.SeedSequence(3))[1] > 0
+    assert np.abs(strong - plain)[mask].mean() > 2 * np.abs(usual - plain)[mask].mean()
+    assert np.mean(strong == plain) > 0.9
