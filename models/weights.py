@@ -85,4 +85,5 @@ def load(backbone: torch.nn.Module, start: StartWeights) -> list[str]:
         ignored = sorted({name.split(".")[0] for name in unknown})
         logger.info("%s: not part of this network, ignored: %s", start.origin, ", ".join(ignored))
     backbone.load_state_dict({name: start.tensors[name] for name in start.tensors if name in own}, strict=False)
-    return sorted({name.split(".")[0] for name in own if name not in start.tensors})
+    counters = ".num_batches_tracked"  # of no use to a network that keeps running averages; some files lack them
+    return sorted({name.split(".")[0] for name in own if name not in start.tensors and not name.endswith(counters)})

@@ -44,6 +44,7 @@ class TrainingTask:
         validation: images scored after each epoch; nothing is selected by them.
         fresh: names of the backbone's stages without start weights.
         on_epoch: called on the main process with each epoch's row of the history.
+        on_step: called on the main process with the steps done and the steps in all.
     """
 
     images: Sequence[TrainingImage]
@@ -53,6 +54,7 @@ class TrainingTask:
     seed: int
     fresh: Sequence[str]
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+    on_step: Callable[[int, int], None] = lambda step, steps: None
 
 
 def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Accelerator) -> list[dict[str, float]]:
@@ -101,6 +103,8 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
                     parts["ema"].update_parameters(raw)  # type: ignore[operator]
                 state["step"] += 1
                 state["loss_sum"] += loss
+                if accelerator.is_main_process:
+                    task.on_step(state["step"], recipe.epochs * per_epoch)
                 board("train/loss", loss, state["step"])
                 board("train/learning_rate", rate, state["step"])
                 if not math.isfinite(loss):

@@ -1,7 +1,6 @@
 """Stage `train`: start weights, the classifier, its training."""
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from inspector.errors import InandoutError
 from models import weights
 from models.classifier import STAGES, Classifier, ClassifierConfig
 from trainer import classify
+from trainer.build.progress import training_progress
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 from trainer.stages import read_json, write_json
@@ -78,23 +78,18 @@ def work(
     if accelerator.is_main_process:
         write_json(folder / "config.json", config.as_dict())
 
-    def report(row: dict[str, float]) -> None:
-        figure = "no defect or no good image" if math.isnan(row["val_ap"]) else f"{row['val_ap']:.4f}"
-        console.print(
-            f"epoch {row['epoch']:>3}/{recipe.train.epochs}  loss {row['loss']:.4f}  "
-            f"validation AP {figure}  {row['seconds']:.0f} s"
+    with training_progress(console, recipe.train.epochs) as (on_epoch, on_step):
+        task = classify.TrainingTask(
+            images=train,
+            validation=validation,
+            spec=recipe.input,
+            recipe=recipe.train,
+            seed=recipe.seed,
+            fresh=fresh,
+            on_epoch=on_epoch,
+            on_step=on_step,
         )
-
-    task = classify.TrainingTask(
-        images=train,
-        validation=validation,
-        spec=recipe.input,
-        recipe=recipe.train,
-        seed=recipe.seed,
-        fresh=fresh,
-        on_epoch=report,
-    )
-    classify.train(model, task, folder, accelerator)
+        classify.train(model, task, folder, accelerator)
 
 
 def load(folder: Path) -> Classifier:
