@@ -87,7 +87,7 @@ def run_script(folder: Path, optimiser: str) -> subprocess.Popen:
     code = SCRIPT.format(root=str(ROOT), tests=str(Path(__file__).parent))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), optimiser], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", code, str(folder), optimiser], stdout=subprocess.DEVNULL, env=environment
     )
 
 
