@@ -110,7 +110,8 @@ def sentence(guarantee: Guarantee) -> str:
         if guarantee.metric == "recall"
         else f"at most {guarantee.bound:.4g} of new good images will raise an alarm"
     )
-    return f"With confidence {guarantee.confidence:g}, {what}, if they come from the same process as the calibration images. {guarantee.method}."
+    condition = "if they come from the same process as the calibration images"
+    return f"With confidence {guarantee.confidence:g}, {what}, {condition}. {guarantee.method}."
 
 
 def _refusal(policy: RecallAtLeast | FprAtMost, n: int, rate: float, confidence: float) -> str:
