@@ -72,7 +72,9 @@ def main() -> None:
     spec = loaded.manifest.input
     images = np.random.default_rng(0).integers(0, 255, (1, spec.height, spec.width, 3), dtype=np.uint8)
     backend = OnnxRuntimeBackend(loaded.model_path())
-    model = Classifier(ClassifierConfig()).eval().to(memory_format=torch.channels_last)
+    head = loaded.manifest.provenance["recipe"]["model"]
+    config = ClassifierConfig(**{**head, "levels": tuple(head["levels"])})
+    model = Classifier(config).eval().to(memory_format=torch.channels_last)
     tensor = torch.from_numpy(images)
     with torch.inference_mode():
         exported, eager = interleaved(lambda: backend.run(images), lambda: model(tensor), options.rounds)
