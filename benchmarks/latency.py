@@ -72,8 +72,7 @@ def main() -> None:
     spec = loaded.manifest.input
     images = np.random.default_rng(0).integers(0, 255, (1, spec.height, spec.width, 3), dtype=np.uint8)
     backend = OnnxRuntimeBackend(loaded.model_path())
-    head = loaded.manifest.provenance["recipe"]["model"]
-    config = ClassifierConfig(**{**head, "levels": tuple(head["levels"])})
+    config = ClassifierConfig.from_dict(loaded.manifest.provenance["classifier"])
     model = Classifier(config).eval().to(memory_format=torch.channels_last)
     tensor = torch.from_numpy(images)
     with torch.inference_mode():

@@ -1,6 +1,8 @@
 """The classifier: torchvision's ResNet-50 with one logit, pooled from a class-activation map."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -38,8 +40,14 @@ class ClassifierConfig:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def as_dict(self) -> dict[str, object]:
-        """JSON-serialisable form."""
+        """JSON-serialisable form; `from_dict` reads it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `as_dict` gave, lists in place of tuples included."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+        return cls(**fields)
 
 
 class Classifier(nn.Module):

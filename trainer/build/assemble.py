@@ -53,12 +53,15 @@ class Outcome:
         return self.test or self.validation
 
 
-def provenance(recipe: Recipe, data: dict[str, Any], weights: str, seconds: dict[str, float]) -> dict[str, Any]:
+def provenance(
+    recipe: Recipe, data: dict[str, Any], weights: str, classifier: dict[str, Any], seconds: dict[str, float]
+) -> dict[str, Any]:
     """What it takes to build this again, JSON-serialisable."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data": data,
         "weights": weights,
+        "classifier": classifier,
         "seed": recipe.seed,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "python": platform.python_version(),

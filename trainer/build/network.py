@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -94,10 +93,7 @@ def work(
 
 def load(folder: Path) -> Classifier:
     """The trained network of a finished stage, in evaluation mode."""
-    stored: dict[str, Any] = read_json(folder / "config.json")
-    for key in ("mean", "std", "levels"):
-        stored[key] = tuple(stored[key])
-    model = Classifier(ClassifierConfig(**stored))
+    model = Classifier(ClassifierConfig.from_dict(read_json(folder / "config.json")))
     model.load_state_dict(load_file(folder / classify.WEIGHTS))
     return model.eval()
 

@@ -218,7 +218,7 @@ def _finish(
         metrics=stages.read_json(evaluated.folder / "metrics.json"),
         parity=Parity.model_validate(stages.read_json(exported.folder / "parity.json")),
         model=exported.folder / export.MODEL,
-        provenance=assemble.provenance(recipe, prepared.data, weights, seconds),
+        provenance=assemble.provenance(recipe, prepared.data, weights, model.config.as_dict(), seconds),
     )
     folder = run / "report"
     folder.mkdir(exist_ok=True)
