@@ -11,6 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from inspector import atomic
+
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 
@@ -48,34 +50,23 @@ def save(folder: Path, modules: dict[str, torch.nn.Module], optimiser: torch.opt
             if isinstance(value, torch.Tensor)
         }
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
-    retired = folder.with_name(f".{folder.name}.retired")
-    shutil.rmtree(staging, ignore_errors=True)
+    for abandoned in folder.parent.glob(f".{folder.name}.*"):  # by a run that was killed while it wrote
+        shutil.rmtree(abandoned, ignore_errors=True)
     try:
         staging.mkdir(parents=True)
         save_tensors(tensors, staging / _TENSORS)
         (staging / _STATE).write_text(json.dumps(state), encoding="utf-8")
         for name in (_TENSORS, _STATE):
-            with (staging / name).open("rb") as handle:
-                os.fsync(handle.fileno())
-        shutil.rmtree(retired, ignore_errors=True)
-        if folder.exists():
-            folder.rename(retired)
-        staging.rename(folder)
-        shutil.rmtree(retired, ignore_errors=True)
+            atomic.sync(staging / name)
+        atomic.swap_in(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def load(folder: Path, modules: dict[str, torch.nn.Module], optimiser: torch.optim.Optimizer) -> Any | None:
-    """Restore what `save` wrote; return its state, or None where there is no checkpoint.
-
-    A kill between the two renames of `save` leaves the older checkpoint under its retired name: it is used.
-    """
-    retired = folder.with_name(f".{folder.name}.retired")
+    """Restore what `save` wrote; return its state, or None where there is no checkpoint."""
     if not folder.exists():
-        if not retired.exists():
-            return None
-        retired.rename(folder)
+        return None
     tensors = load_file(folder / _TENSORS)
     slots: dict[int, dict[str, torch.Tensor]] = {}
     parts: dict[str, dict[str, torch.Tensor]] = {name: {} for name in modules}

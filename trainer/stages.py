@@ -3,15 +3,14 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inspector import atomic
 from inspector.errors import SinkError
 
 logger = logging.getLogger(__name__)
@@ -35,18 +34,11 @@ def digest(document: Any) -> str:
 
 def write_json(path: Path, document: Any) -> None:
     """Write JSON atomically: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as handle:
+        with atomic.replacing(path) as handle:
             json.dump(document, handle, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror}; free some space or choose another --output") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def read_json(path: Path) -> Any:

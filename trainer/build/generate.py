@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
-from inspector.errors import SinkError
-from trainer.augment import SyntheticImage, registry
+from trainer.augment import registry
+from trainer.data.newfolder import write_png
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 from trainer.stages import read_json, write_json
@@ -30,7 +28,7 @@ def plan(samples: Sequence[Sample], recipe: Recipe) -> dict[str, int]:
 
 
 def work(samples: Sequence[Sample], recipe: Recipe, folder: Path) -> None:
-    """Write `<split>/<k>.png`, `<split>/<k>_mask.png` and `records.json`; images already there are kept."""
+    """Write `<split>/<k>.png`, `<split>/<k>_mask.png` where the generator knows it, and `records.json`."""
     records = []
     for split, count in plan(samples, recipe).items():
         normals = [sample.path for sample in samples if sample.split == split and sample.label == 0]
@@ -41,21 +39,14 @@ def work(samples: Sequence[Sample], recipe: Recipe, folder: Path) -> None:
         augmenter = registry.create(kind, normals, recipe.input, textures=recipe.augment.textures)
         (folder / split).mkdir(exist_ok=True)
         for number, image in enumerate(augmenter.generate(count, seed)):
-            name = f"{split}/{number:05d}.png"
-            _write(folder, name, image)
-            records.append({"path": name, "split": split, "provenance": image.provenance})
+            name = f"{split}/{number:05d}"
+            write_png(folder / f"{name}.png", image.pixels)
+            if image.mask is not None:
+                write_png(folder / f"{name}_mask.png", image.mask)
+            records.append({"path": f"{name}.png", "split": split, "provenance": image.provenance})
     write_json(folder / RECORDS, records)
 
 
 def paths(folder: Path, split: str) -> list[Path]:
     """The synthetic images of a split, in order."""
     return [folder / record["path"] for record in read_json(folder / RECORDS) if record["split"] == split]
-
-
-def _write(folder: Path, name: str, image: SyntheticImage) -> None:
-    pictures = {name: cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)}
-    if image.mask is not None:
-        pictures[name.replace(".png", "_mask.png")] = image.mask
-    for file, pixels in pictures.items():
-        if not cv2.imwrite(str(folder / file), pixels):
-            raise SinkError(f"cannot write {folder / file}: is the disk full?")

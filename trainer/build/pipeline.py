@@ -1,6 +1,7 @@
 """The build: stages in order, each reused when nothing it depends on changed."""
 
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from inspector.bundle import Bundle
 from inspector.errors import SinkError
 from inspector.manifest import Parity
-from trainer import stages
+from trainer import classify, stages
 from trainer.build import assemble, evaluate, export, generate, index, network, operating_point, splits
 from trainer.data import readers
 from trainer.data.samples import Sample
@@ -138,12 +139,14 @@ def _train_inputs(recipe: Recipe, weights: str, prepared: Prepared) -> dict[str,
 def _train(
     recipe: Recipe, weights: str, prepared: Prepared, run: Path, accelerator: Accelerator, console: Console
 ) -> stages.Finished:
-    return stages.run(
+    trained = stages.run(
         run,
         "train",
         _train_inputs(recipe, weights, prepared),
         lambda folder: network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console),
     )
+    shutil.rmtree(trained.folder / classify.CHECKPOINT, ignore_errors=True)
+    return trained
 
 
 def _finish(

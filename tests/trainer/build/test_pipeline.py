@@ -101,6 +101,7 @@ def test_the_bundle_tells_what_it_is(built, data):
     assert manifest.parity.verdict_flips == 0
     assert manifest.parity.max_probability_difference <= manifest.parity.tolerance
     assert (run.parent / "latest").resolve() == (run / "bundle").resolve()
+    assert not (run / "train" / "checkpoint").exists()
     splits = {row["split"] for row in rows(made.folder / "scores.csv")}
     assert splits == {"val", "test"}
 
