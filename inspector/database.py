@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 from inspector.errors import SinkError
 
@@ -20,6 +21,24 @@ _CAUSES = (
     ("SQLITE_NOTADB", "it is not a store of this product: choose another file"),
     ("SQLITE_CORRUPT", "it is damaged: move it away and start a new one"),
 )
+
+
+class Closing:
+    """A store over one connection that closes it at the end of a `with` block."""
+
+    _connection: sqlite3.Connection
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)

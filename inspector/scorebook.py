@@ -4,8 +4,6 @@ import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from inspector import atomic, database
 from inspector.errors import SinkError
@@ -35,7 +33,7 @@ _SCHEMA = database.Schema(
 )
 
 
-class Scorebook:
+class Scorebook(database.Closing):
     """One row an image, keyed by its path; used by one process at a time.
 
     `synchronous = NORMAL`: commits outlive the death of the process, and what a power cut takes is scored again.
@@ -121,18 +119,6 @@ class Scorebook:
             writer.writerow(COLUMNS)
             writer.writerows(self._connection.execute(f"SELECT {columns} FROM scores ORDER BY path"))
         return counts
-
-    def close(self) -> None:
-        """Fold the write-ahead log into the file and close it."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _printable(path: Path) -> str:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from inspector import database
 from inspector.frames import Verdict
@@ -38,7 +36,7 @@ _COLUMNS = (
 )
 
 
-class VerdictStore:
+class VerdictStore(database.Closing):
     """Verdicts in an SQLite file, numbered in the order of their arrival across restarts.
 
     Write-ahead log with `synchronous = FULL`: a part was accepted or rejected by a verdict, so the verdict must
@@ -80,18 +78,6 @@ class VerdictStore:
             )
             for number, *row in rows:
                 yield number, _verdict(*row)
-
-    def close(self) -> None:
-        """Fold the write-ahead log into the file and close it."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _row(verdict: Verdict) -> tuple[object, ...]:

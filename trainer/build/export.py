@@ -17,7 +17,6 @@ from models.classifier import Classifier
 from trainer.recipe import Recipe
 from trainer.stages import write_json
 
-logger = logging.getLogger(__name__)
 MODEL = "model.onnx"
 OPSET = 20
 _GATE_IMAGES = 256

@@ -1,6 +1,5 @@
 """The build: stages in order, each reused when nothing it depends on changed."""
 
-import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 from trainer.run_lock import exclusive
 from trainer.training_set import TrainingImage
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +54,25 @@ def build(
     Raises:
         InandoutError: anything that spoils the build, in one sentence. The run can be continued.
     """
-    if accelerator.num_processes == 1:
-        with exclusive(run):
-            prepared = _prepare(recipe, data, run)
-            train = _train(recipe, weights, prepared, run, accelerator, console)
-            return _finish(recipe, data, weights, prepared, train, run, accelerator)
-    return _build_with_helpers(recipe, data, weights, run, accelerator, console)
-
-
-def _build_with_helpers(
-    recipe: Recipe, data: Path, weights: str, run: Path, accelerator: Accelerator, console: Console
-) -> Bundle | None:
-    """The main process prepares and finishes; all processes train together, unless training is done already."""
-    shared: list[Any] = [None]
     if not accelerator.is_main_process:
-        broadcast_object_list(shared)
-        prepared, folder = shared[0]
-        if folder is not None:
-            network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console)
+        _help(recipe, weights, accelerator, console)
         return None
     with exclusive(run):
         prepared = _prepare(recipe, data, run)
-        wanted = _train_inputs(recipe, weights, prepared)
-        folder = None if stages.finished(run, "train", wanted) else run / "train"
-        broadcast_object_list([(prepared, folder)])
+        if accelerator.num_processes > 1:
+            done = stages.finished(run, "train", _train_inputs(recipe, weights, prepared))
+            broadcast_object_list([(prepared, None if done else run / "train")])
         train = _train(recipe, weights, prepared, run, accelerator, console)
         return _finish(recipe, data, weights, prepared, train, run, accelerator)
+
+
+def _help(recipe: Recipe, weights: str, accelerator: Accelerator, console: Console) -> None:
+    """A helper process: wait for what the main one prepared, and train with it unless training is done already."""
+    shared: list[Any] = [None]
+    broadcast_object_list(shared)
+    prepared, folder = shared[0]
+    if folder is not None:
+        network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console)
 
 
 def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
