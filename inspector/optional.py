@@ -15,6 +15,11 @@ _EXTRA_OF = {
     "safetensors": "train",
     "yaml": "train",
     "jinja2": "train",
+    "diffusers": "train",
+    "transformers": "train",
+    "peft": "train",
+    "fastapi": "train",
+    "uvicorn": "train",
 }
 
 

@@ -3,25 +3,23 @@
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from calibration.policies import parse
 from inspector.errors import RecipeError
 from inspector.optional import require
 from inspector.preprocess import InputSpec
+from trainer.generator_sections import GateSection, InDomainSection, InpaintSection, StableDiffusionSection
+from trainer.section import Section
 
 yaml = require("yaml", "reading a recipe")
 
 Scenario = Literal["zero_shot", "few_shot", "full_shot"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """How the folder is read and split.
 
     Attributes:
@@ -37,18 +35,28 @@ class DataSection(_Section):
     few_shot: int = Field(5, ge=1)
 
 
-class AugmentSection(_Section):
-    """Synthetic defects added to the training split: which kind, how many, texture pictures (or procedural ones).
+class AugmentSection(Section):
+    """Synthetic defects added to the training split.
 
-    `auto` resolves to `memseg` where training sees no real defect (zero_shot), and to `none` elsewhere.
+    Attributes:
+        kind: `memseg` (out of distribution), `diffusion` (in distribution: `generator`), `in_and_out` (both), `none`;
+            `auto` resolves to `memseg` where training sees no real defect (zero_shot), and to `none` elsewhere.
+        generator: where in-distribution defects come from.
+        n: how many in all; `auto` picks number and share on validation images.
+        share: of in-distribution defects in `in_and_out`.
+        textures: folder of texture pictures for `memseg`; None draws them by rule.
+        line_share: share of `memseg` masks that are thin and winding as cracks.
     """
 
-    kind: Literal["auto", "none", "memseg"] = "auto"
-    n: int = Field(100, ge=0)
+    kind: Literal["auto", "none", "memseg", "diffusion", "in_and_out"] = "auto"
+    generator: Literal["stable_diffusion", "inpaint", "in_domain"] = "in_domain"
+    n: Annotated[int, Field(ge=0)] | Literal["auto"] = 100
+    share: float = Field(0.5, ge=0, le=1)
     textures: Path | None = None
+    line_share: float = Field(0.0, ge=0, le=1)
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The map's pooling (`models.pooling.pool`), and the features it reads (`models.classifier.ClassifierConfig`)."""
 
     pooling: Literal["mean", "lse", "topk"] = "mean"
@@ -65,7 +73,7 @@ class ModelSection(_Section):
         return levels
 
 
-class TrainSection(_Section):
+class TrainSection(Section):
     """The classifier's training.
 
     Attributes:
@@ -100,7 +108,7 @@ class TrainSection(_Section):
     checkpoint_seconds: float = Field(120.0, gt=0)
 
 
-class CalibrateSection(_Section):
+class CalibrateSection(Section):
     """The operating point, see `inandout-calibrate --help`; `guarantee: false` waives the finite-sample guarantee."""
 
     policy: str = "max-f1"
@@ -117,13 +125,13 @@ class CalibrateSection(_Section):
         return policy
 
 
-class ExportSection(_Section):
+class ExportSection(Section):
     """The export gate: largest allowed |difference| of probabilities between torch and the exported model."""
 
     tolerance: float = Field(1e-3, gt=0)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A resolved recipe; written into the run and into the bundle's provenance."""
 
     name: str = Field("default", pattern=r"^[A-Za-z0-9_.-]+$")
@@ -133,6 +141,10 @@ class Recipe(_Section):
     input: InputSpec = InputSpec()  # type: ignore[call-arg]
     data: DataSection = DataSection()  # type: ignore[call-arg]
     augment: AugmentSection = AugmentSection()  # type: ignore[call-arg]
+    stable_diffusion: StableDiffusionSection = StableDiffusionSection()  # type: ignore[call-arg]
+    inpaint: InpaintSection = InpaintSection()  # type: ignore[call-arg]
+    in_domain: InDomainSection = InDomainSection()  # type: ignore[call-arg]
+    gate: GateSection = GateSection()  # type: ignore[call-arg]
     model: ModelSection = ModelSection()  # type: ignore[call-arg]
     train: TrainSection = TrainSection()  # type: ignore[call-arg]
     calibrate: CalibrateSection = CalibrateSection()  # type: ignore[call-arg]

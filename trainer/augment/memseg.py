@@ -11,9 +11,10 @@ import numpy as np
 from inspector import imagefile, preprocess
 from inspector.errors import DataError
 from inspector.preprocess import Image, InputSpec
-from trainer.augment import SyntheticImage, perlin
+from trainer.augment import Material, SyntheticImage, perlin
 from trainer.augment import textures as sources
 from trainer.augment.foreground import foreground
+from trainer.recipe import Recipe
 
 _SHARE = (0.001, 0.2)
 _SMALLEST_PIXELS = 4
@@ -73,9 +74,9 @@ class MemSeg:
         self.line_share = line_share
         self._textures = sources.find(textures) if textures is not None else []
 
-    def generate(self, n: int, seed: int) -> Iterator[SyntheticImage]:
-        """Yield `draw(0, seed)` to `draw(n - 1, seed)`."""
-        return (self.draw(k, seed) for k in range(n))
+    def generate(self, n: int, seed: int, first: int = 0) -> Iterator[SyntheticImage]:
+        """Yield `draw(first, seed)` to `draw(first + n - 1, seed)`."""
+        return (self.draw(k, seed) for k in range(first, first + n))
 
     def draw(self, k: int, seed: int) -> SyntheticImage:
         """Draw the `k`-th image of `seed` (both >= 0); depends on nothing else.
@@ -119,6 +120,12 @@ class MemSeg:
             source, rule = sources.procedural(height, width, rng)
             origin = {"kind": "procedural", "texture": rule}
         return (sources.grey(source) if sources.is_grey(part) else source), origin
+
+
+def create(material: Material, recipe: Recipe) -> MemSeg:
+    """MemSeg as the recipe's section `augment` wants it."""
+    chosen = recipe.augment
+    return MemSeg(material.normals, material.spec, textures=chosen.textures, line_share=chosen.line_share)
 
 
 def _mask(where: perlin.Mask, line_share: float, rng: np.random.Generator) -> tuple[perlin.Mask, dict[str, Any]]:

@@ -1,37 +1,31 @@
 """The generators by the name that recipes and command lines use."""
 
 import importlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable
 
 from inspector.errors import RecipeError
-from inspector.preprocess import InputSpec
-from trainer.augment import Augmenter
+from trainer.augment import Augmenter, Material
+from trainer.recipe import Recipe
 
 AUGMENTERS = {
-    "memseg": "trainer.augment.memseg:MemSeg",
+    "memseg": "trainer.augment.memseg:create",
+    "in_domain": "trainer.augment.in_domain:create",
+    "inpaint": "trainer.augment.inpaint:create",
+    "stable_diffusion": "trainer.augment.stable_diffusion:create",
 }
-"""Name -> `module:class`; imported when asked for, since generators may need heavy packages.
-
-A class takes `(normals, spec, **options)` and fulfils `trainer.augment.Augmenter`.
-"""
+"""Name -> `module:function`, a `(Material, Recipe) -> Augmenter`; imported when asked for, since generators may need
+heavy packages."""
 
 
-def create(kind: str, normals: Sequence[Path], spec: InputSpec, **options: Any) -> Augmenter:
-    """Make a generator.
-
-    Args:
-        kind: a name of `AUGMENTERS`.
-        normals: files of defect-free images.
-        spec: the model's input; generated images have its size.
-        options: passed on; see the generator's class.
+def create(name: str, material: Material, recipe: Recipe) -> Augmenter:
+    """Make a generator; one that is also a `trainer.augment.Learner` has to be fitted and loaded before it draws.
 
     Raises:
-        RecipeError: unknown kind.
+        RecipeError: unknown name.
         DataError: the generator refuses its images or options.
     """
-    if kind not in AUGMENTERS:
-        raise RecipeError(f"unknown augmentation {kind!r}: use {', '.join(AUGMENTERS)}")
-    module, _, name = AUGMENTERS[kind].partition(":")
-    return cast(Augmenter, getattr(importlib.import_module(module), name)(normals, spec, **options))
+    if name not in AUGMENTERS:
+        raise RecipeError(f"unknown generator {name!r}: use {', '.join(AUGMENTERS)}")
+    module, _, function = AUGMENTERS[name].partition(":")
+    make: Callable[[Material, Recipe], Augmenter] = getattr(importlib.import_module(module), function)
+    return make(material, recipe)
