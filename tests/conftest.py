@@ -33,6 +33,12 @@ def tiny() -> ModuleType:
     return _load("tiny_bundle")
 
 
+@pytest.fixture(scope="session")
+def tiny_diffusion() -> ModuleType:
+    """The module `tests/tiny_diffusion.py`: `make`, `make_inpaint`."""
+    return _load("tiny_diffusion")
+
+
 @pytest.fixture
 def tiny_bundle(tiny: ModuleType, tmp_path: Path):
     """Factory `make(path=tmp_path / "bundle", width=32, height=48, ...) -> Bundle`; see `tests/tiny_bundle.py`."""
