@@ -1,4 +1,4 @@
-"""Stable Diffusion pipelines of about a megabyte, built from configs: the real parts, the real layout, random weights."""
+"""Stable Diffusion pipelines of about a megabyte, built from configs: real parts, real layout, random weights."""
 
 from pathlib import Path
 
