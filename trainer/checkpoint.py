@@ -17,10 +17,10 @@ _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 
 
-def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file; raises `OSError` where the library raises its own error for a full disk."""
     try:
-        save_file(tensors, path)
+        save_file(tensors, path, metadata)
     except SafetensorError as error:
         full = shutil.disk_usage(path.parent).free < sum(tensor.nbytes for tensor in tensors.values())
         raise OSError(errno.ENOSPC if full else errno.EIO, f"{error}") from error

@@ -118,24 +118,29 @@ class InDomainSection(Section):
             `small`.
         codec_steps: training steps of the small autoencoder.
         channels: of the denoiser's levels, each half the size of the one before.
+        crop: side of the pieces the denoiser learns from, in latent cells of 8 pixels.
         steps, batch, learning_rate, ema: of the denoiser's training.
         sampler_steps: denoising steps over the whole noise range.
         guidance: classifier-free guidance towards the defect class; 1 is none.
         strength: lowest and highest share of the noise range that a painted defect goes through.
+        transplant: share of painted images that start from a real defect moved to another place; the others start
+            from noise under the defect class. Without real defects all start from a painted stroke.
         whole: share of images drawn as a whole, from noise; the others are painted into a real good image.
         batch_drawn: images drawn at once.
     """
 
     codec: str = "auto"
     codec_steps: int = Field(1500, ge=1)
-    channels: tuple[int, ...] = Field((64, 96, 128), min_length=2, max_length=4)
-    steps: int = Field(3000, ge=1)
+    channels: tuple[int, ...] = Field((32, 64, 128), min_length=2, max_length=4)
+    crop: int = Field(32, ge=8)
+    steps: int = Field(2000, ge=1)
     batch: int = Field(16, ge=1)
     learning_rate: float = Field(4e-4, gt=0)
     ema: float = Field(0.995, ge=0, lt=1)
     sampler_steps: int = Field(20, ge=1)
     guidance: float = Field(2.0, ge=1)
     strength: tuple[float, float] = (0.3, 0.6)
+    transplant: float = Field(0.5, ge=0, le=1)
     whole: float = Field(0.0, ge=0, le=1)
     batch_drawn: int = Field(8, ge=1)
     checkpoint_seconds: float = Field(60.0, gt=0)

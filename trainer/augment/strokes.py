@@ -1,0 +1,131 @@
+"""Painted defects: cracks, scratches, pits and stains drawn by rule, as a start for a model that blends them in."""
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from trainer.augment import Pixels
+from trainer.augment.perlin import Mask, cut, turned
+
+Cover = npt.NDArray[np.float32]
+_FEWEST_PIXELS = 12
+
+
+def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, str]:
+    """Paint one defect of a random kind.
+
+    Args:
+        part: `(H, W, 3)` uint8 RGB.
+        where: `(H, W)` uint8, non-zero where a defect may lie.
+        rng: draws everything.
+
+    Returns:
+        The painted part, its mask (uint8, 255 where paint lies), and the kind's name. Contrast is drawn between what
+        just stands out of the part's own grain and about a third of the grey range; most defects are darker than
+        the part.
+    """
+    kind = str(rng.choice(list(_KINDS)))
+    cover = np.zeros(part.shape[:2], np.float32)
+    for _ in range(8):
+        cover = _KINDS[kind](where, rng) * (where > 0)
+        if np.count_nonzero(cover > 0.5) >= _FEWEST_PIXELS:
+            break
+    else:
+        cover = _blob(where, rng, 4.0) * (where > 0)
+    grain = float(np.std(part.astype(np.float32) - cv2.blur(part, (15, 15)), axis=(0, 1)).max())
+    faintest = max(10.0, 2.0 * grain)
+    depth = math.exp(rng.uniform(math.log(faintest), math.log(max(faintest * 1.5, 90.0))))
+    sign = -1.0 if rng.random() < 0.75 else 1.0
+    if kind == "stain":
+        depth *= 0.6
+    shade = 1 + 0.15 * turned(*where.shape, (12.0, 12.0), float(rng.uniform(0, 90)), rng)
+    painted = part.astype(np.float32) + (sign * depth * cover * shade)[..., None]
+    mask = np.where(cover > 0.25, np.uint8(255), np.uint8(0))
+    return np.clip(painted, 0, 255).astype(np.uint8), mask, kind
+
+
+def _start(where: Mask, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    inside = np.flatnonzero(where)
+    y, x = divmod(int(inside[rng.integers(len(inside))]), where.shape[1])
+    return np.array([x, y], np.float64)
+
+
+def _walk(where: Mask, rng: np.random.Generator, length: float, wander: float, thickness: float) -> Cover:
+    """A line whose direction drifts by `wander` radians a step of three pixels and whose ends run thin."""
+    cover = np.zeros(where.shape, np.uint8)
+    heading = rng.uniform(0, 2 * math.pi)
+    point = _start(where, rng)
+    steps = max(3, round(length / 3))
+    for step in range(steps):
+        heading += rng.normal(0, wander)
+        following = point + 3 * np.array([math.cos(heading), math.sin(heading)])
+        along = math.sin(math.pi * (step + 1) / (steps + 1)) ** 0.5
+        width = max(1, round(thickness * along * rng.uniform(0.7, 1.3)))
+        ends = [tuple(int(value) for value in np.rint(16 * end)) for end in (point, following)]
+        cv2.line(cover, ends[0], ends[1], 255, width, cv2.LINE_AA, 4)
+        point = following
+    return cover.astype(np.float32) / 255
+
+
+def _crack(where: Mask, rng: np.random.Generator) -> Cover:
+    """A winding line, now and then with a branch."""
+    side = math.sqrt(np.count_nonzero(where))
+    cover = _walk(where, rng, side * rng.uniform(0.1, 0.7), rng.uniform(0.1, 0.35), rng.uniform(1, 4))
+    if rng.random() < 0.3 and cover.any():
+        lit = np.where(cover > 0.5, np.uint8(255), np.uint8(0))
+        if lit.any():
+            cover = np.maximum(cover, _walk(lit, rng, side * rng.uniform(0.05, 0.2), 0.3, rng.uniform(1, 2)))
+    return cv2.GaussianBlur(cover, (3, 3), 0)  # type: ignore[return-value]
+
+
+def _scratch(where: Mask, rng: np.random.Generator) -> Cover:
+    """Straight, thin, sometimes several side by side."""
+    side = math.sqrt(np.count_nonzero(where))
+    cover = _walk(where, rng, side * rng.uniform(0.15, 0.8), 0.01, rng.uniform(1, 2.5))
+    for _ in range(int(rng.integers(0, 3))):
+        shift = np.array([[1, 0, rng.uniform(-8, 8)], [0, 1, rng.uniform(-8, 8)]])
+        moved = cv2.warpAffine(cover, shift, where.shape[::-1])
+        cover = np.maximum(cover, moved * np.float32(rng.uniform(0.4, 1)))
+    return cover
+
+
+def _blob(where: Mask, rng: np.random.Generator, radius: float) -> Cover:
+    """A roundish spot with an uneven edge."""
+    height, width = where.shape
+    x, y = _start(where, rng)
+    grid_y, grid_x = np.ogrid[:height, :width]
+    turn, stretch = rng.uniform(0, math.pi), rng.uniform(1, 2.5)
+    along = (grid_x - x) * math.cos(turn) + (grid_y - y) * math.sin(turn)
+    across = (grid_y - y) * math.cos(turn) - (grid_x - x) * math.sin(turn)
+    distance = np.hypot(along / stretch, across) / radius
+    cells = max(2.0, math.hypot(height, width) / max(4.0, radius))
+    uneven = distance + 0.6 * turned(height, width, (cells, cells), 0.0, rng)
+    return np.clip((1.2 - uneven) / 0.4, 0, 1).astype(np.float32)
+
+
+def _pit(where: Mask, rng: np.random.Generator) -> Cover:
+    """One to four small spots."""
+    spots = [_blob(where, rng, float(rng.uniform(2, 7))) for _ in range(int(rng.integers(1, 5)))]
+    return np.maximum.reduce(spots)
+
+
+def _stain(where: Mask, rng: np.random.Generator) -> Cover:
+    """A cloud with a soft edge."""
+    cells = float(rng.uniform(3, 10))
+    noise = turned(*where.shape, (cells, cells * rng.uniform(0.5, 2)), float(rng.uniform(0, 90)), rng)
+    mask = cut(noise, where, float(rng.uniform(0.01, 0.12)))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    if len(stats) > 1:
+        mask = np.where(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8(255), np.uint8(0))
+    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), float(rng.uniform(1, 5)))  # type: ignore[return-value]
+
+
+_KINDS: dict[str, Callable[[Mask, np.random.Generator], Cover]] = {
+    "crack": _crack,
+    "scratch": _scratch,
+    "pit": _pit,
+    "stain": _stain,
+}
