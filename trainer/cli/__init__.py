@@ -11,7 +11,9 @@ from inspector import command
         "build": ("trainer.cli.build:build", "The whole job: images in, bundle and report out."),
         "data": ("trainer.cli.data:data", "Check, synthesise or fetch image sets."),
         "generate": ("trainer.cli.generate:generate", "Draw synthetic defects into a folder."),
+        "review": ("trainer.cli.review:review", "Draw defects to order and judge them, on a local web page."),
         "recipes": ("trainer.cli.recipes:recipes", "List and copy the preset recipes."),
+        "reproduce": ("trainer.cli.reproduce:reproduce", "The paper's tables on your data, beside the published ones."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
