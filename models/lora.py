@@ -163,8 +163,8 @@ def check_placed(model: nn.Module, placement: Placement, ranks: Ranks) -> None:
     Raises:
         ArchitectureError: an adapter is missing, one too many, or of another rank or alpha.
     """
-    wanted = {name: (ranks.linear_rank, ranks.linear_alpha) for name in placement.linear}
-    wanted |= {name: (ranks.conv_rank, ranks.conv_alpha) for name in placement.conv}
+    wanted = dict.fromkeys(placement.linear, (ranks.linear_rank, ranks.linear_alpha))
+    wanted |= dict.fromkeys(placement.conv, (ranks.conv_rank, ranks.conv_alpha))
     placed = {name: (layer.r[ADAPTER], float(layer.lora_alpha[ADAPTER])) for name, layer in adapters(model)}
     wrong = sorted(name for name in wanted.keys() | placed.keys() if wanted.get(name) != placed.get(name))
     if wrong:
