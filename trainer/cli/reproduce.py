@@ -1,0 +1,192 @@
+"""`inandout-train reproduce`: the paper's tables on any data set, ours beside the published figures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from trainer.reproduce.cells import Result, Workshop
+    from trainer.reproduce.plan import Cell
+    from trainer.reproduce.tables import Table
+
+_WIDTH = 120  # of tables that go to a file or a pipe
+
+
+@click.command()
+@click.option(
+    "--table",
+    "numbers",
+    type=click.IntRange(1, 6),
+    multiple=True,
+    required=True,
+    help="Zero-shot 1 and 2, few-shot 3 and 4, full-shot 6 and 5: MemSeg and DDPM first, In&Out second.  Repeatable.",
+)
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("runs/reproduce"), show_default=True)
+@click.option("--recipe", default="paper", show_default=True, help="A preset's name or a YAML file.")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=4, show_default=True, help="Builds a cell of the table.")
+@click.option(
+    "--generator",
+    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
+    help="Behind DDPM and In&Out.  [default: the recipe's]",
+)
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
+@click.option("--only", multiple=True, metavar="CELL", help="Build these alone: names of --dry-run, or *-patterns.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and an estimate of its time, and build nothing.")
+@click.option("--keep", is_flag=True, help="Keep each build's run folder with its bundle.")
+@click.option("--layout", help="The data's layout.  [default: the recipe's]")
+@click.option("-v", "--verbose", count=True)
+def reproduce(
+    numbers: tuple[int, ...],
+    data: Path,
+    output: Path,
+    recipe: str,
+    weights: str,
+    seeds: int,
+    generator: str | None,
+    assignments: tuple[str, ...],
+    only: tuple[str, ...],
+    dry_run: bool,
+    keep: bool,
+    layout: str | None,
+    verbose: int,
+) -> None:
+    """Build the cells of the In&Out paper's tables, and print our figures beside the published ones.
+
+    Finished cells are kept and never built twice, also by another table; interrupted, the same command goes on.
+    """
+    from inspector import log
+    from inspector.optional import require
+
+    log.configure(verbose)
+    for module in ("torch", "torchvision", "accelerate", "onnxscript"):
+        require(module, "building a model")
+    from rich.console import Console
+
+    from inspector.errors import InandoutError
+    from trainer.build.processes import open_accelerator
+    from trainer.data import readers
+    from trainer.reproduce import cells, plan, timing
+    from trainer.reproduce.tables import TABLES
+    from trainer.run_lock import exclusive
+
+    tables = [TABLES[number] for number in sorted(set(numbers))]
+    planned = plan.cells(tables, recipe, seeds, {"augment.generator": generator, "data.layout": layout}, assignments)
+    wanted = plan.chosen(planned, only)
+    first = wanted[0].recipe
+    dataset = readers.read(data.absolute(), first.data.layout, first.data.resplit)
+    cells.require_test_split(dataset)
+    drawn = timing.draws(wanted, dataset)
+    workshop = cells.Workshop(data, weights, cells.material(dataset, weights), output, keep)
+    done = {cell.name: result for cell in planned if (result := workshop.finished(cell))}
+    todo = [cell for cell in wanted if cell.name not in done]
+
+    def speed() -> timing.Speed | None:
+        return timing.of_finished([(cell, done[cell.name]) for cell in planned if cell.name in done])
+
+    if dry_run:
+        measured = speed()
+        if measured is None:
+            measured = timing.of_steps(todo[0], dataset, open_accelerator(first.train.precision))
+        length = {cell.name: timing.seconds(cell, drawn[cell.name], measured) for cell in todo}
+        _print_plan(wanted, workshop, length)
+        click.echo(
+            f"{len(todo)} of {len(wanted)} cells to build: about {timing.duration(sum(length.values()))}, "
+            f"from {measured.source}{timing.caveat(todo, measured)}"
+        )
+        return
+
+    console = Console(stderr=True, highlight=False)
+    accelerator = open_accelerator(first.train.precision)
+    if accelerator.num_processes > 1:
+        raise InandoutError(
+            "reproduce builds its cells in one process: start it without 'accelerate launch', "
+            "and use several devices by several --output folders and --only"
+        )
+
+    def report(cell: "Cell", result: "Result") -> None:
+        done[cell.name] = result
+        measured = speed()
+        left = todo[todo.index(cell) + 1 :]
+        assert measured is not None
+        to_go = timing.duration(sum(timing.seconds(other, drawn[other.name], measured) for other in left))
+        console.print(
+            f"{cell.name}: test AP {result.metrics['ap']:.3f}; "
+            f"{len(left)} to go{f', about {to_go}{timing.caveat(left, measured)}' if left else ''}"
+        )
+
+    with exclusive(output):
+        failed = cells.build_all(todo, workshop, lambda: open_accelerator(first.train.precision), console, report)
+        cells.tidy(planned, workshop)
+    pages = _show(tables, planned, done, workshop, seeds, recipe)
+    click.echo("written   " + ", ".join(str(page) for page in pages))
+    if failed:
+        listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise InandoutError(f"{len(failed)} of {len(wanted)} cells failed, run again to retry them: {listed}")
+
+
+def _print_plan(wanted: "list[Cell]", workshop: "Workshop", length: dict[str, float]) -> None:
+    """A line a cell: its name, what is known of it, how long it will take."""
+    from trainer.reproduce.timing import duration
+
+    width = max(len(cell.name) for cell in wanted)
+    for cell in wanted:
+        if cell.name not in length:
+            state = "finished"
+        else:
+            state = f"{'begun' if workshop.run(cell).exists() else 'to build'}, {duration(length[cell.name])}"
+        click.echo(f"{cell.name:<{width}}  {state}")
+
+
+def _show(
+    tables: "list[Table]",
+    planned: "list[Cell]",
+    done: "dict[str, Result]",
+    workshop: "Workshop",
+    seeds: int,
+    recipe: str,
+) -> list[Path]:
+    """Print and write the tables."""
+    from rich.console import Console
+
+    from trainer.reproduce import present, summary
+
+    screen = Console(highlight=False)
+    if not screen.is_terminal:
+        screen = Console(highlight=False, width=_WIDTH)
+    pages = []
+    for table in tables:
+        builds: dict[Any, list[summary.Build]] = {}
+        for cell in planned:
+            if cell.scenario == table.scenario and cell.name in done:
+                result = done[cell.name]
+                found = summary.Build(result.metrics, result.threshold, workshop.scores(cell))
+                builds.setdefault((cell.kind, cell.n), []).append(found)
+        rows = summary.summarise(table, builds)
+        screen.print(present.in_terminal(table, rows, seeds))
+        pages.append(present.write(table, rows, seeds, _about(planned, done, workshop, recipe), workshop.output))
+    return pages
+
+
+def _about(planned: "list[Cell]", done: "dict[str, Result]", workshop: "Workshop", recipe: str) -> list[str]:
+    """How our figures came about, for the written table."""
+    sizes = {
+        f"{result.metrics['n_ok']:.0f} good and {result.metrics['n_defect']:.0f} defective" for result in done.values()
+    }
+    return [
+        "Published: Capogrosso et al., VISAPP 2024, on KolektorSDD2. "
+        f"Ours: {workshop.data}, tested on {' or '.join(sorted(sizes)) or 'no'} images, which no choice was made on.",
+        f"Recipe {recipe}, start weights {workshop.weights}, generator {planned[0].recipe.augment.generator}, "
+        f"{planned[0].recipe.train.epochs} epochs, input {planned[0].recipe.input.width} x "
+        f"{planned[0].recipe.input.height}.",
+        "Mean (standard deviation, n - 1) over seeds; intervals: percentile bootstrap over seeds and test images. "
+        f"Precision and recall at the threshold that {planned[0].recipe.calibrate.policy} chose on validation images.",
+        "Averages are those of the means and of the deviations over N_aug above 0, as the paper's are.",
+    ]

@@ -1,0 +1,253 @@
+"""Build the planned cells one after the other, each in a run folder of its own, and keep what a table needs."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from pydantic import ValidationError
+from rich.console import Console
+
+from inspector.bundle import Bundle
+from inspector.errors import DataError, InandoutError, SinkError
+from inspector.optional import require
+from trainer import classify
+from trainer.build.index import load_samples
+from trainer.build.network import weights_identity
+from trainer.build.pipeline import build
+from trainer.data.samples import DataSet
+from trainer.interruption import Interrupted
+from trainer.recipe import Recipe
+from trainer.reproduce.plan import Cell
+from trainer.section import Section
+from trainer.stages import digest, read_json, write_json
+from trainer.training_set import order
+
+yaml = require("yaml", "writing a recipe")
+logger = logging.getLogger(__name__)
+_RESULT, _SCORES, _RECIPE, _RUN = "result.json", "scores.csv", "recipe.yaml", "run"
+# Stages that no other cell can use: they depend on what this one trained on.
+_OWN_STAGES = ("train", "calibrate", "evaluate", "export", "report", "bundle", ".lock")
+
+
+class Result(Section):
+    """What is stored of a finished cell, beside its `scores.csv` and `recipe.yaml`.
+
+    Attributes:
+        cell: its name.
+        digest: of all that decides the outcome; a cell whose digest changed is built again.
+        metrics: the build's figures on the sealed test split.
+        threshold: the build's operating point, a probability.
+        draws: training images drawn, over all epochs.
+        train_seconds, other_seconds: of the training, and of all other stages that this cell did not take over.
+        provenance: of the build.
+        finished: UTC, ISO 8601.
+    """
+
+    cell: str
+    digest: str
+    metrics: dict[str, float]
+    threshold: float
+    draws: int
+    train_seconds: float
+    other_seconds: float
+    provenance: dict[str, Any]
+    finished: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where cells are built, and from what.
+
+    Attributes:
+        data: the folder of labelled images.
+        weights: start weights as `--weights` names them.
+        material: digest of both, see `material`.
+        output: holds `cells/<name>/`.
+        keep: keep the run folder, with the bundle, of finished cells.
+    """
+
+    data: Path
+    weights: str
+    material: str
+    output: Path
+    keep: bool = False
+
+    def folder(self, cell: Cell) -> Path:
+        """The cell's folder."""
+        return self.output / "cells" / cell.name
+
+    def run(self, cell: Cell) -> Path:
+        """The cell's run folder."""
+        return self.folder(cell) / _RUN
+
+    def scores(self, cell: Cell) -> Path:
+        """The finished cell's score table."""
+        return self.folder(cell) / _SCORES
+
+    def digest(self, cell: Cell) -> str:
+        """Digest of all that decides the cell's outcome."""
+        return digest({"recipe": cell.identity(), "material": self.material})
+
+    def finished(self, cell: Cell) -> Result | None:
+        """The stored result of a cell, or None where it is missing, unreadable or of another recipe or data set."""
+        path = self.folder(cell) / _RESULT
+        if not path.is_file():
+            return None
+        try:
+            stored = Result.model_validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            logger.warning("%s cannot be read: the cell is built again", path)
+            return None
+        if stored.digest != self.digest(cell):
+            logger.info("%s: recipe, weights or data changed since it was built", cell.name)
+            return None
+        return stored
+
+
+def material(dataset: DataSet, weights: str) -> str:
+    """Digest of start weights and images (names, labels, splits, groups, sizes), wherever the folder lies.
+
+    Raises:
+        InandoutError: the weights are missing.
+    """
+    files = [
+        (s.path.relative_to(dataset.root).as_posix(), s.label, s.split, s.group, s.path.stat().st_size)
+        for s in dataset.samples
+    ]
+    return digest({"weights": weights_identity(weights), "files": files})
+
+
+def require_test_split(dataset: DataSet) -> None:
+    """Refuse a data set on which no figure of the tables could be measured, before hours go by.
+
+    Raises:
+        DataError: its test split (all of it, where splits are left open) lacks good images or defects.
+    """
+    given = [sample.label for sample in dataset.samples if sample.split == "test"]
+    labels = given or [sample.label for sample in dataset.samples]
+    if len(set(labels)) < 2:
+        lacking = "defect" if 1 not in labels else "good image"
+        raise DataError(f"{dataset.root} has no {lacking} to test on: average precision needs both kinds; add some")
+
+
+def training_draws(labels: Sequence[int], recipe: Recipe) -> int:
+    """Images drawn in a whole training on real images of these `labels` (0/1) and the recipe's synthetic ones."""
+    synthetic = 0 if recipe.augment.kind == "none" or recipe.augment.n == "auto" else recipe.augment.n
+    everything = [*labels, *[1] * synthetic]
+    return recipe.train.epochs * len(order(everything, recipe.train.defect_share, recipe.seed, 0))
+
+
+def build_all(
+    todo: Sequence[Cell],
+    workshop: Workshop,
+    make_accelerator: Callable[[], Accelerator],
+    console: Console,
+    on_result: Callable[[Cell, Result], None],
+) -> dict[str, str]:
+    """Build cells in order; one that fails is reported and the others run on.
+
+    Args:
+        todo: cells without a result.
+        workshop: where, and from what.
+        make_accelerator: opens a fresh one for each cell, so that nothing (a loss scale, say) carries over.
+        console: for progress lines.
+        on_result: called after each cell.
+
+    Returns:
+        name of each failed cell -> its error, in one line.
+
+    Raises:
+        Interrupted: training was asked to stop; running again goes on there.
+    """
+    failed: dict[str, str] = {}
+    for number, cell in enumerate(todo):
+        console.print(f"[bold]cell {number + 1} of {len(todo)}: {cell.name}[/bold]")
+        try:
+            _take_over(cell, todo[:number], workshop)
+            result = _build(cell, workshop, make_accelerator(), console)
+        except Interrupted as error:
+            raise Interrupted(f"{cell.name}: {error}") from None
+        except (InandoutError, OSError, RuntimeError) as error:
+            failed[cell.name] = " ".join(str(error).split()) or type(error).__name__
+            logger.debug("%s failed", cell.name, exc_info=True)
+            console.print(f"{cell.name} failed: {failed[cell.name]}", markup=False, style="red", soft_wrap=True)
+            continue
+        on_result(cell, result)
+    return failed
+
+
+def tidy(planned: Sequence[Cell], workshop: Workshop) -> None:
+    """Delete the run folders of finished cells, unless they are to be kept."""
+    for cell in planned:
+        if not workshop.keep and workshop.run(cell).exists() and workshop.finished(cell):
+            shutil.rmtree(workshop.run(cell), ignore_errors=True)
+
+
+def _take_over(cell: Cell, earlier: Sequence[Cell], workshop: Workshop) -> None:
+    """Start a new run folder from the latest one whose first stages - index, split, a fitted generator - fit.
+
+    A finished cell's folder is moved, an unfinished or kept one's stages are copied. Stages know by their
+    fingerprint whether they can be reused.
+    """
+    own = workshop.run(cell)
+    if own.exists():
+        return
+    for other in reversed(earlier):
+        run = workshop.run(other)
+        if not run.exists() or not cell.shares_stages_with(other):
+            continue
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if workshop.finished(other) and not workshop.keep:
+            run.rename(own)
+        else:
+            shutil.copytree(run, own, ignore=shutil.ignore_patterns(*_OWN_STAGES))
+        return
+
+
+def _build(cell: Cell, workshop: Workshop, accelerator: Accelerator, console: Console) -> Result:
+    run = workshop.run(cell)
+    taken_over = _finished_stages(run)
+    made = build(cell.recipe, workshop.data, workshop.weights, run, accelerator, console)
+    assert made is not None  # one process
+    if "ap" not in made.manifest.metrics:
+        raise DataError("the test split lacks good images or defects: nothing was measured; add some")
+    labels = [sample.label for sample in load_samples(run / "split" / "samples.json") if sample.split == "train"]
+    result = Result(
+        cell=cell.name,
+        digest=workshop.digest(cell),
+        metrics=made.manifest.metrics,
+        threshold=made.manifest.calibration.threshold,
+        draws=training_draws(labels, cell.recipe),
+        # over all the epochs, where the stage counts from its last start
+        train_seconds=sum(row["seconds"] for row in read_json(run / "train" / classify.HISTORY)),
+        other_seconds=sum(
+            seconds
+            for stage, seconds in made.manifest.provenance["stage_seconds"].items()
+            if stage != "train" and stage not in taken_over
+        ),
+        provenance=made.manifest.provenance,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _store(result, cell, made, workshop)
+    return result
+
+
+def _finished_stages(run: Path) -> set[str]:
+    return {done.parent.name for done in run.glob("*/done.json")}
+
+
+def _store(result: Result, cell: Cell, made: Bundle, workshop: Workshop) -> None:
+    """Keep the small things; the result comes last, since it says that the cell is finished."""
+    folder = workshop.folder(cell)
+    try:
+        shutil.copyfile(made.folder / "scores.csv", workshop.scores(cell))
+        text = yaml.safe_dump(cell.recipe.model_dump(mode="json"), sort_keys=False)
+        (folder / _RECIPE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"cannot write to {folder}: {error.strerror}; free some space and run again") from error
+    write_json(folder / _RESULT, result.model_dump(mode="json"))

@@ -1,0 +1,153 @@
+"""How long a plan will take, from what was measured: finished cells, or else a few training steps."""
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from inspector.preprocess import InputSpec
+from models.classifier import STAGES, Classifier, ClassifierConfig
+from trainer import classify
+from trainer.build.network import images
+from trainer.data import split
+from trainer.data.samples import DataSet, Sample
+from trainer.optimisation import freeze, keep_frozen_statistics, make_optimiser
+from trainer.reproduce.cells import Result, training_draws
+from trainer.reproduce.plan import Cell
+from trainer.torch_scores import score
+
+_STEPS = 3
+_SCORED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured.
+
+    Attributes:
+        per_draw: seconds a training image, validation between epochs included.
+        generating, plain: seconds a cell besides training, with and without a diffusion model; None where not known.
+        source: what was measured, for people.
+    """
+
+    per_draw: float
+    generating: float | None
+    plain: float | None
+    source: str
+
+
+def of_finished(finished: Sequence[tuple[Cell, Result]]) -> Speed | None:
+    """The speed that finished cells went at; None without any."""
+    if not finished:
+        return None
+    others: dict[bool, list[float]] = {True: [], False: []}
+    for cell, result in finished:
+        others[cell.generates].append(result.other_seconds)
+    means = {kind: sum(values) / len(values) if values else None for kind, values in others.items()}
+    return Speed(
+        per_draw=sum(result.train_seconds for _, result in finished) / sum(result.draws for _, result in finished),
+        generating=means[True],
+        plain=means[False],
+        source=f"{len(finished)} finished cell{'s' if len(finished) > 1 else ''}",
+    )
+
+
+def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
+    """Time a few training steps and scorings of the cell's network on its own images, from random weights.
+
+    Raises:
+        InandoutError: the images cannot be divided or read, or not even one fits in memory.
+    """
+    recipe = cell.recipe
+    divided = _divided(cell, dataset)
+    training = images(divided, [], "train")
+    config = ClassifierConfig(**recipe.model.model_dump(), mean=recipe.input.mean, std=recipe.input.std)
+    model = Classifier(config).to(accelerator.device).to(memory_format=torch.channels_last)
+    freeze(model, recipe.train.frozen)
+    optimiser = make_optimiser(model, recipe.train, STAGES)
+    task = classify.TrainingTask(training, [], recipe.input, recipe.train, recipe.seed, STAGES)
+    model.train()
+    keep_frozen_statistics(model, recipe.train.frozen)
+    state = {"micro_batch": recipe.train.batch}
+    marks = [(time.monotonic(), 0)]
+    for pixels, targets in itertools.islice(classify.batches(task, 0, 0, accelerator), _STEPS + 1):
+        classify.step(model, optimiser, pixels, targets, state, accelerator)
+        marks.append((time.monotonic(), len(pixels)))
+    if len(marks) > 2:
+        del marks[0]  # the first step warms up
+    per_draw = (marks[-1][0] - marks[0][0]) / sum(drawn for _, drawn in marks[1:])
+    validation = [sample.path for sample in divided if sample.split == "val"]
+    scoring = len(validation) * _scoring_seconds(model, validation, recipe.input, accelerator.device)
+    per_epoch = training_draws([image.label for image in training], recipe) / recipe.train.epochs
+    return Speed(
+        per_draw=per_draw + scoring / per_epoch,
+        generating=None,
+        plain=None,
+        source=f"{len(marks) - 1} training steps, timed just now",
+    )
+
+
+def draws(cells: Sequence[Cell], dataset: DataSet) -> dict[str, int]:
+    """Training images that each cell will draw, by its name.
+
+    Raises:
+        DataError: the images cannot be divided for a cell's scenario, such as for want of defects.
+    """
+    known: dict[tuple[str, int], list[int]] = {}
+    for cell in cells:
+        key = (cell.scenario, cell.seed)
+        if key not in known:
+            known[key] = [sample.label for sample in _divided(cell, dataset) if sample.split == "train"]
+    return {cell.name: training_draws(known[cell.scenario, cell.seed], cell.recipe) for cell in cells}
+
+
+def seconds(cell: Cell, drawn: int, speed: Speed) -> float:
+    """The expected duration of a cell that draws so many images; what `speed` does not know of counts nothing."""
+    beside = speed.generating if cell.generates else speed.plain
+    return drawn * speed.per_draw + (beside or 0.0)
+
+
+def caveat(pending: Sequence[Cell], speed: Speed) -> str:
+    """What the estimate leaves out, as the end of a sentence; empty where nothing."""
+    if speed.generating is None and any(cell.generates for cell in pending):
+        return ", without the generators' own learning and drawing"
+    return ", without the stages beside training" if speed.plain is None and pending else ""
+
+
+def duration(length: float) -> str:
+    """Seconds as people say them: `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if length < 90:
+        return f"{length:.0f} s"
+    minutes = round(length / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _divided(cell: Cell, dataset: DataSet) -> list[Sample]:
+    """The split that the build will make, but for its near-duplicates, which only reading every image would tell."""
+    recipe = cell.recipe
+    samples = split.assign(dataset.samples, recipe.seed, recipe.data.val_fraction, recipe.data.test_fraction)
+    if recipe.scenario == "zero_shot":
+        return split.zero_shot(samples)
+    if recipe.scenario == "few_shot":
+        return split.few_shot(samples, recipe.data.few_shot, recipe.seed)
+    return samples
+
+
+def _scoring_seconds(model: Classifier, paths: Sequence[Path], spec: InputSpec, device: torch.device) -> float:
+    """Seconds an image."""
+    if not paths:
+        return 0.0
+    chosen = paths[:_SCORED]
+    score(model, chosen, spec, device)
+    begun = time.monotonic()
+    score(model, chosen, spec, device)
+    return (time.monotonic() - begun) / len(chosen)
