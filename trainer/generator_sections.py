@@ -1,6 +1,7 @@
 """Recipe sections of the generators that learn or use a diffusion model, and of the gate behind them."""
 
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,6 +41,19 @@ class StableDiffusionSection(Section):
         sampler_steps, guidance: of generation.
         generation_batch: images drawn at once.
     """
+
+    DRAWING: ClassVar[frozenset[str]] = frozenset(
+        {
+            "defect_prompts",
+            "negative_prompt",
+            "merge_alpha",
+            "sampler_steps",
+            "guidance",
+            "generation_batch",
+            "checkpoint_seconds",
+        }
+    )
+    """Settings without influence on what is learned."""
 
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     instance_prompt: str = Field("skt background", min_length=1)
@@ -90,6 +104,21 @@ class InpaintSection(Section):
         batch: images painted at once.
     """
 
+    DRAWING: ClassVar[frozenset[str]] = frozenset(
+        {
+            "prompts",
+            "negative_prompt",
+            "smallest",
+            "largest",
+            "feather",
+            "sampler_steps",
+            "guidance",
+            "strength",
+            "batch",
+        }
+    )
+    """Settings without influence on what is learned."""
+
     base: str = "stable-diffusion-v1-5/stable-diffusion-inpainting"
     prompts: tuple[str, ...] = Field(("a cracked surface", "a scratched surface"), min_length=1)
     negative_prompt: str = "smooth, plain, perfect"
@@ -116,6 +145,8 @@ class InDomainSection(Section):
         codec: a folder of an `AutoencoderTiny` with 4 latent channels and factor 8 (TAESDXL), a hub id, `small` for
             a KL autoencoder trained on the same images, or `auto`: TAESDXL from the hub where it can be had, else
             `small`.
+        start: folder of an earlier fit of the same surface, whose denoiser and codec training goes on from: few
+            steps then suffice to learn new defects.
         codec_steps: training steps of the small autoencoder.
         channels: of the denoiser's levels, each half the size of the one before.
         crop: side of the pieces the denoiser learns from, in latent cells of 8 pixels.
@@ -129,7 +160,13 @@ class InDomainSection(Section):
         batch_drawn: images drawn at once.
     """
 
+    DRAWING: ClassVar[frozenset[str]] = frozenset(
+        {"sampler_steps", "guidance", "strength", "transplant", "whole", "batch_drawn", "checkpoint_seconds"}
+    )
+    """Settings without influence on what is learned."""
+
     codec: str = "auto"
+    start: Path | None = None
     codec_steps: int = Field(1500, ge=1)
     channels: tuple[int, ...] = Field((32, 64, 128), min_length=2, max_length=4)
     crop: int = Field(32, ge=8)

@@ -194,7 +194,9 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         kind: Literal["none", "memseg"] = "memseg" if zero else "none"
         return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
     if zero and (recipe.augment.kind == "none" or recipe.augment.n == 0):
-        raise RecipeError("zero_shot without synthetic defects has nothing to learn from: add --augment memseg")
+        raise RecipeError(
+            "zero_shot without synthetic defects has nothing to learn from: add --augment memseg or in_and_out"
+        )
     return recipe
 
 

@@ -43,7 +43,7 @@ class Features:
                 weights.load(network.backbone, start)
         except weights.WeightsError as error:
             raise InandoutError(str(error)) from None
-        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network = network.to(device).to(memory_format=torch.channels_last).eval()
         self._device = device
 
     def of(self, images: Iterable[Pixels]) -> FeatureMaps:

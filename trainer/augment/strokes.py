@@ -41,7 +41,7 @@ def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, 
     sign = -1.0 if rng.random() < 0.75 else 1.0
     if kind == "stain":
         depth *= 0.6
-    shade = 1 + 0.15 * turned(*where.shape, (12.0, 12.0), float(rng.uniform(0, 90)), rng)
+    shade = 1 + 0.15 * turned(where.shape[0], where.shape[1], (12.0, 12.0), float(rng.uniform(0, 90)), rng)
     painted = part.astype(np.float32) + (sign * depth * cover * shade)[..., None]
     mask = np.where(cover > 0.25, np.uint8(255), np.uint8(0))
     return np.clip(painted, 0, 255).astype(np.uint8), mask, kind
@@ -67,7 +67,7 @@ def _walk(where: Mask, rng: np.random.Generator, length: float, wander: float, t
         ends = [tuple(int(value) for value in np.rint(16 * end)) for end in (point, following)]
         cv2.line(cover, ends[0], ends[1], 255, width, cv2.LINE_AA, 4)
         point = following
-    return cover.astype(np.float32) / 255
+    return cover.astype(np.float32) / np.float32(255)
 
 
 def _crack(where: Mask, rng: np.random.Generator) -> Cover:
@@ -115,7 +115,7 @@ def _pit(where: Mask, rng: np.random.Generator) -> Cover:
 def _stain(where: Mask, rng: np.random.Generator) -> Cover:
     """A cloud with a soft edge."""
     cells = float(rng.uniform(3, 10))
-    noise = turned(*where.shape, (cells, cells * rng.uniform(0.5, 2)), float(rng.uniform(0, 90)), rng)
+    noise = turned(where.shape[0], where.shape[1], (cells, cells * rng.uniform(0.5, 2)), float(rng.uniform(0, 90)), rng)
     mask = cut(noise, where, float(rng.uniform(0.01, 0.12)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     if len(stats) > 1:

@@ -1,52 +1,126 @@
-"""Stage `generate`: synthetic defects for training, and for calibration where no real defect is at hand."""
+"""Stage `generate`: pools of synthetic defects for training, and for calibration where no real defect is at hand."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from trainer.augment import registry
-from trainer.data.newfolder import write_png
+from accelerate import Accelerator
+
+from trainer.augment import Augmenter, Learner, Material, registry
+from trainer.augment.features import Features
+from trainer.augment.gate import Gate
+from trainer.augment.mix import CANDIDATES
+from trainer.build import pools
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 from trainer.stages import read_json, write_json
 
-RECORDS = "records.json"
+logger = logging.getLogger(__name__)
+FIGURES = "figures.json"
+CALIBRATION = "calibration"
 _CALIBRATION_DEFECTS = 60
 _CALIBRATION_SEED = 1_000_003
+_IMITATIONS = 60
 
 
-def plan(samples: Sequence[Sample], recipe: Recipe) -> dict[str, int]:
-    """How many synthetic defects each split gets.
+def generators(recipe: Recipe) -> dict[str, float]:
+    """The training pools by generator, with the share of the mix each one has."""
+    chosen = recipe.augment
+    if chosen.kind == "in_and_out":
+        return {"memseg": 1 - chosen.share, chosen.generator: chosen.share}
+    if chosen.kind == "memseg":
+        return {"memseg": 1.0}
+    return {chosen.generator: 1.0} if chosen.kind == "diffusion" else {}
 
-    Training gets what the recipe asks for. Validation gets some only where it holds no real defect, so that a
-    threshold can be picked at all.
-    """
-    real = any(sample.label == 1 for sample in samples if sample.split == "val")
+
+def wanted(recipe: Recipe) -> dict[str, int]:
+    """How many gated images each training pool needs; `auto` needs enough for its largest candidate."""
+    count = recipe.augment.n
+    if count == "auto":
+        return dict.fromkeys(generators(recipe), max(CANDIDATES))
+    plan = {name: round(count * share) for name, share in generators(recipe).items()}
+    if len(plan) == 2:  # rounding must not lose one
+        first, second = plan
+        plan[first] = count - plan[second]
+    return {name: number for name, number in plan.items() if number}
+
+
+def inputs(recipe: Recipe, weights: str, split: str, fine_tuned: str | None) -> dict[str, Any]:
+    """What the stage depends on."""
+    gate = recipe.gate.model_dump()
+    section = getattr(recipe, recipe.augment.generator).model_dump(mode="json") if fine_tuned else None
     return {
-        "train": 0 if recipe.augment.kind == "none" else recipe.augment.n,
-        "val": 0 if real else _CALIBRATION_DEFECTS,
+        "split": split,
+        "fine_tune": fine_tuned,
+        "augment": recipe.augment.model_dump(mode="json"),
+        "section": section,
+        "gate": gate | {"weights": weights},
+        "input": recipe.input.model_dump(),
+        "seed": recipe.seed,
     }
 
 
-def work(samples: Sequence[Sample], recipe: Recipe, folder: Path) -> None:
-    """Write `<split>/<k>.png`, `<split>/<k>_mask.png` where the generator knows it, and `records.json`."""
-    records = []
-    for split, count in plan(samples, recipe).items():
-        normals = [sample.path for sample in samples if sample.split == split and sample.label == 0]
-        if not count or not normals:
-            continue
-        kind = "memseg" if recipe.augment.kind == "none" else recipe.augment.kind
-        seed = recipe.seed if split == "train" else recipe.seed + _CALIBRATION_SEED
-        augmenter = registry.create(kind, normals, recipe.input, textures=recipe.augment.textures)
-        (folder / split).mkdir(exist_ok=True)
-        for number, image in enumerate(augmenter.generate(count, seed)):
-            name = f"{split}/{number:05d}"
-            write_png(folder / f"{name}.png", image.pixels)
-            if image.mask is not None:
-                write_png(folder / f"{name}_mask.png", image.mask)
-            records.append({"path": f"{name}.png", "split": split, "provenance": image.provenance})
-    write_json(folder / RECORDS, records)
+def work(
+    train: Material,
+    calibration: Material | None,
+    recipe: Recipe,
+    fine_tuned: Path | None,
+    folder: Path,
+    accelerator: Accelerator,
+    on_kept: Callable[[str, int, int], None] = lambda name, kept, wanted: None,
+) -> None:
+    """Fill one pool a generator, one for calibration if `calibration` is given, and `figures.json`.
+
+    Raises:
+        DataError: no image of a pool passed the gate, or a generator refuses its images.
+    """
+    gate = None
+    if wanted(recipe) and recipe.gate.enabled:
+        features = Features(train.weights, str(accelerator.device))
+        imitation = list(registry.create("memseg", train, recipe).generate(_IMITATIONS, recipe.seed + 1))
+        gate = Gate.learn(train, features, recipe.gate, imitation)
+    for name, count in wanted(recipe).items():
+        pools.fill(
+            _ready(name, train, recipe, fine_tuned, accelerator),
+            count,
+            recipe.seed,
+            folder / name,
+            gate,
+            recipe.gate.attempts,
+            lambda kept, count, name=name: on_kept(name, kept, count),  # type: ignore[misc]
+        )
+    if calibration is not None:
+        # MemSeg whatever the recipe trains on: it asks for good images alone
+        augmenter = registry.create("memseg", calibration, recipe)
+        pools.fill(augmenter, _CALIBRATION_DEFECTS, recipe.seed + _CALIBRATION_SEED, folder / CALIBRATION, None, 1)
+    write_json(folder / FIGURES, {"gate": None if gate is None else gate.figures()})
+    write_json(
+        folder / pools.RECORDS,
+        [
+            record | {"path": f"{name}/{record['path']}", "split": "val" if name == CALIBRATION else "train"}
+            for name in (*wanted(recipe), *([] if calibration is None else [CALIBRATION]))
+            for record in read_json(folder / name / pools.RECORDS)
+            if record["kept"]
+        ],
+    )
 
 
-def paths(folder: Path, split: str) -> list[Path]:
-    """The synthetic images of a split, in order."""
-    return [folder / record["path"] for record in read_json(folder / RECORDS) if record["split"] == split]
+def calibration_material(train: Material, samples: Sequence[Sample]) -> Material | None:
+    """The good validation images to paint defects on, where validation holds no real one; else None."""
+    if any(sample.label == 1 for sample in samples if sample.split == "val"):
+        return None
+    normals = [sample.path for sample in samples if sample.split == "val" and sample.label == 0]
+    if not normals:
+        return None
+    return Material(normals, [], train.spec, train.scenario, train.seed, train.weights)
+
+
+def _ready(
+    name: str, material: Material, recipe: Recipe, fine_tuned: Path | None, accelerator: Accelerator
+) -> Augmenter:
+    augmenter = registry.create(name, material, recipe)
+    if isinstance(augmenter, Learner):
+        assert fine_tuned is not None  # a learner's pool comes after its fine-tuning
+        augmenter.load(fine_tuned, str(accelerator.device))
+    return augmenter

@@ -14,12 +14,34 @@ from inspector.bundle import Bundle
 from inspector.errors import SinkError
 from inspector.manifest import Parity
 from trainer import classify, stages
-from trainer.build import assemble, evaluate, export, generate, index, network, operating_point, splits
+from trainer.build import (
+    assemble,
+    evaluate,
+    export,
+    fine_tune,
+    generate,
+    index,
+    mix,
+    network,
+    operating_point,
+    splits,
+)
 from trainer.data import readers
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
+from trainer.review import accepted as reviewed
 from trainer.run_lock import exclusive
 from trainer.training_set import TrainingImage
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """The data set, read and split."""
+
+    samples: list[Sample]
+    data: dict[str, Any]
+    seconds: dict[str, float]
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +80,10 @@ def build(
         _help(recipe, weights, accelerator, console)
         return None
     with exclusive(run):
-        prepared = _prepare(recipe, data, run)
+        stages.write_json(run / "recipe.json", recipe.model_dump(mode="json") | {"weights": weights})
+        divided = _divide(recipe, data, run)
+        tuned = _fine_tune(recipe, weights, divided, run, accelerator, console)
+        prepared = _prepare(recipe, weights, divided, tuned, run, accelerator)
         if accelerator.num_processes > 1:
             done = stages.finished(run, "train", _train_inputs(recipe, weights, prepared))
             broadcast_object_list([(prepared, None if done else run / "train")])
@@ -67,15 +92,20 @@ def build(
 
 
 def _help(recipe: Recipe, weights: str, accelerator: Accelerator, console: Console) -> None:
-    """A helper process: wait for what the main one prepared, and train with it unless training is done already."""
+    """A helper process: wait for what the main one prepared, and train with it what is not trained yet."""
     shared: list[Any] = [None]
+    if fine_tune.needed(recipe):
+        broadcast_object_list(shared)
+        material, folder = shared[0]
+        if folder is not None:
+            fine_tune.work(material, recipe, folder, accelerator, console)
     broadcast_object_list(shared)
     prepared, folder = shared[0]
     if folder is not None:
         network.work(recipe, weights, prepared.train, prepared.validation, folder, accelerator, console)
 
 
-def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
+def _divide(recipe: Recipe, data: Path, run: Path) -> Divided:
     dataset = readers.read(data.absolute(), recipe.data.layout, recipe.data.resplit)
     indexed = stages.run(run, "index", index.inputs(dataset), lambda folder: index.work(dataset, folder))
     found = index.load_samples(indexed.folder / "samples.json")
@@ -87,19 +117,58 @@ def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
         {"index": indexed.fingerprint, "data": section, "scenario": recipe.scenario, "seed": recipe.seed},
         lambda folder: splits.work(found, recipe, folder),
     )
-    samples = index.load_samples(divided.folder / "samples.json")
+    return Divided(
+        samples=index.load_samples(divided.folder / "samples.json"),
+        data={"root": str(dataset.root), "layout": dataset.layout, **content},
+        seconds={"index": indexed.seconds, "split": divided.seconds},
+        fingerprint=divided.fingerprint,
+    )
+
+
+def _fine_tune(
+    recipe: Recipe, weights: str, divided: Divided, run: Path, accelerator: Accelerator, console: Console
+) -> stages.Finished | None:
+    if not fine_tune.needed(recipe):
+        return None
+    material = fine_tune.material(divided.samples, recipe, weights)
+    inputs = fine_tune.inputs(recipe, weights, divided.fingerprint)
+    if accelerator.num_processes > 1:
+        done = stages.finished(run, "fine_tune", inputs)
+        broadcast_object_list([(material, None if done else run / "fine_tune")])
+    return stages.run(
+        run, "fine_tune", inputs, lambda folder: fine_tune.work(material, recipe, folder, accelerator, console)
+    )
+
+
+def _prepare(
+    recipe: Recipe,
+    weights: str,
+    divided: Divided,
+    tuned: stages.Finished | None,
+    run: Path,
+    accelerator: Accelerator,
+) -> Prepared:
+    samples = divided.samples
+    material = fine_tune.material(samples, recipe, weights)
+    calibration = generate.calibration_material(material, samples)
     generated = stages.run(
         run,
         "generate",
-        {
-            "split": divided.fingerprint,
-            "augment": recipe.augment.model_dump(mode="json"),
-            "input": recipe.input.model_dump(),
-            "seed": recipe.seed,
-        },
-        lambda folder: generate.work(samples, recipe, folder),
+        generate.inputs(recipe, weights, divided.fingerprint, None if tuned is None else tuned.fingerprint),
+        lambda folder: generate.work(
+            material, calibration, recipe, None if tuned is None else tuned.folder, folder, accelerator
+        ),
     )
-    synthetic = {name: generate.paths(generated.folder, name) for name in ("train", "val")}
+    accepted, rejected = reviewed.load(run), reviewed.rejected(run)
+    mixed = stages.run(
+        run,
+        "mix",
+        mix.inputs(recipe, generated.fingerprint, accepted, rejected),
+        lambda folder: mix.work(
+            samples, recipe, weights, str(accelerator.device), generated.folder, accepted, rejected, folder
+        ),
+    )
+    synthetic = mix.load(mixed.folder)
     validation = network.images(samples, synthetic["val"], "val")
     operating_point.require_support(recipe, validation)
     return Prepared(
@@ -107,9 +176,11 @@ def _prepare(recipe: Recipe, data: Path, run: Path) -> Prepared:
         train=network.images(samples, synthetic["train"], "train"),
         validation=validation,
         synthetic={name: len(paths) for name, paths in synthetic.items()},
-        data={"root": str(dataset.root), "layout": dataset.layout, **content},
-        seconds={"index": indexed.seconds, "split": divided.seconds, "generate": generated.seconds},
-        fingerprint=generated.fingerprint,
+        data=divided.data,
+        seconds=divided.seconds
+        | ({} if tuned is None else {"fine_tune": tuned.seconds})
+        | {"generate": generated.seconds, "mix": mixed.seconds},
+        fingerprint=mixed.fingerprint,
     )
 
 
@@ -118,7 +189,7 @@ def _train_inputs(recipe: Recipe, weights: str, prepared: Prepared) -> dict[str,
     for key in ("workers", "checkpoint_seconds"):  # no influence on the outcome
         del chosen[key]
     return {
-        "generate": prepared.fingerprint,
+        "mix": prepared.fingerprint,
         "model": recipe.model.model_dump(),
         "train": chosen,
         "weights": network.weights_identity(weights),

@@ -11,17 +11,27 @@ from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 
 
-def work(samples: list[Sample], recipe: Recipe, folder: Path) -> None:
-    """Write `samples.json`: every sample with its split; training defects beyond the scenario's are left out.
+def divide(samples: list[Sample], recipe: Recipe) -> list[Sample]:
+    """Give every sample its split; training defects beyond the scenario's are left out.
 
     Raises:
-        DataError: no good image to train on, or too few defects for the scenario.
+        DataError: too few defects for the scenario.
     """
     assigned = split.assign(samples, recipe.seed, recipe.data.val_fraction, recipe.data.test_fraction)
     if recipe.scenario == "zero_shot":
         assigned = split.zero_shot(assigned)
     elif recipe.scenario == "few_shot":
         assigned = split.few_shot(assigned, recipe.data.few_shot, recipe.seed)
+    return assigned
+
+
+def work(samples: list[Sample], recipe: Recipe, folder: Path) -> None:
+    """Write `samples.json`: every sample with its split.
+
+    Raises:
+        DataError: no good image to train on, or too few defects for the scenario.
+    """
+    assigned = divide(samples, recipe)
     train = [sample for sample in assigned if sample.split == "train"]
     if not any(sample.label == 0 for sample in train):
         raise DataError("the training split holds no good image: add some; a build cannot learn from defects alone")

@@ -3,8 +3,21 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+class CountOrAuto(click.ParamType[int | str]):
+    """A number of images, or the word `auto`."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Read the option's value; anything else is a usage error."""
+        if value == "auto":
+            return "auto"
+        return click.IntRange(min=0).convert(value, param, ctx)
 
 
 @click.command()
@@ -23,8 +36,21 @@ import click
     help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
 )
 @click.option("--resplit", is_flag=True, help="Forget the splits the data set brings and make new ones.")
-@click.option("--augment", type=click.Choice(["none", "memseg"]), help="Synthetic defects.  [default: the recipe's]")
-@click.option("--n-aug", type=click.IntRange(min=0), help="How many synthetic defects.  [default: the recipe's]")
+@click.option(
+    "--augment",
+    type=click.Choice(["none", "memseg", "diffusion", "in_and_out"]),
+    help="Synthetic defects: out of distribution, in distribution, or both.  [default: the recipe's]",
+)
+@click.option(
+    "--generator",
+    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
+    help="Where in-distribution defects come from.  [default: the recipe's]",
+)
+@click.option(
+    "--n-aug",
+    type=CountOrAuto(),
+    help="How many synthetic defects; 'auto' searches number and mix on validation images.  [default: the recipe's]",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="[default: the recipe's]")
 @click.option("--name", help="The bundle's name.  [default: the recipe's]")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
@@ -38,7 +64,8 @@ def build(
     weights: str,
     resplit: bool,
     augment: str | None,
-    n_aug: int | None,
+    generator: str | None,
+    n_aug: int | str | None,
     seed: int | None,
     name: str | None,
     assignments: tuple[str, ...],
@@ -60,13 +87,15 @@ def build(
             "scenario": scenario,
             "data.resplit": resplit or None,
             "augment.kind": augment,
+            "augment.generator": generator,
             "augment.n": n_aug,
             "seed": seed,
             "name": name,
         },
         assignments,
     )
-    for module in ("torch", "torchvision", "accelerate", "onnxscript"):
+    diffusion = resolved.augment.kind in ("diffusion", "in_and_out")
+    for module in ("torch", "torchvision", "accelerate", "onnxscript", *(["diffusers"] if diffusion else [])):
         require(module, "building a model")
     from rich.console import Console
 

@@ -1,6 +1,7 @@
 """The in-domain generator: learns the user's surface, and paints defects into real good images of it."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from rich.console import Console
@@ -90,10 +92,12 @@ class InDomain:
         regions = np.zeros((0, *normals[0].shape[:2]), np.uint8)
         bad = np.zeros((0, *good.shape[1:]), np.float16)
         if defects:
-            bad = latent_store.encode(defects, codec, folder / "defects.safetensors", device)
+            bad = latent_store.encode(
+                list(latent_store.mirrored(defects)), codec, folder / "defects.safetensors", device
+            )
             features = Features(self._material.weights, device)
             regions = np.stack(locate(normals, defects, features, self._material.seed))
-        standard = latent_store.standard(good)
+        standard = self._scale(good)
         checkpoint.save_tensors(
             {"mean": standard.mean, "std": standard.std, "regions": torch.from_numpy(regions)}, folder / _FACTS
         )
@@ -109,13 +113,20 @@ class InDomain:
                 on_step,
             )
 
+    def _scale(self, good: npt.NDArray[np.float16]) -> latent_store.Standard:
+        """The latents' scale: of the fit that this one goes on from, else measured on good images."""
+        if self._section.start is None:
+            return latent_store.standard(good)
+        facts = load_file(self._section.start / _FACTS)
+        return latent_store.Standard(facts["mean"], facts["std"])
+
     def load(self, folder: Path, device: str) -> None:
         """See `trainer.augment.Learner`."""
         self._device = device
         self._decoder = self._opened(folder, device)
         network = Denoiser(self._section.channels)
         network.load_state_dict(load_file(folder / training.WEIGHTS))
-        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network = network.to(device).to(memory_format=torch.channels_last).eval()
         facts = load_file(folder / _FACTS)
         self._standard = latent_store.Standard(facts["mean"].to(device), facts["std"].to(device))
         self._regions = list(facts["regions"].numpy())
@@ -133,7 +144,7 @@ class InDomain:
         rng = np.random.default_rng([commission.seed, 7])
         part = commission.part
         if part is None:
-            part = self._read(self._material.normals[rng.integers(len(self._material.normals))])
+            part = self._read(self._material.normals[int(rng.integers(len(self._material.normals)))])
         if part.shape[:2] != (self._material.spec.height, self._material.spec.width):
             raise DataError(f"the part is {part.shape[1]} x {part.shape[0]} pixels, not the model's size")
         if commission.region is not None and not commission.region.any():
@@ -144,7 +155,7 @@ class InDomain:
 
     def _plan(self, number: int, seed: int) -> _Plan:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
-        path = self._material.normals[rng.integers(len(self._material.normals))]
+        path = self._material.normals[int(rng.integers(len(self._material.normals)))]
         provenance = {"generator": "in_domain", "seed": seed, "index": number, "source": str(path)}
         return self._planned(self._read(path), None, rng, provenance)
 
@@ -236,6 +247,8 @@ class InDomain:
     ) -> Codec:
         from trainer.augment.in_domain import small_codec
 
+        if self._section.start is not None and (self._section.start / _CODEC).is_dir():
+            shutil.copytree(self._section.start / _CODEC, folder / _CODEC, dirs_exist_ok=True)
         tiny = None if (folder / _CODEC).exists() else open_tiny(self._section.codec, device)
         if tiny is not None:
             return tiny

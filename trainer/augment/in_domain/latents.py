@@ -46,12 +46,12 @@ def mirrored(images: Sequence[Pixels]) -> Iterator[Pixels]:
 
 
 def encode(images: Sequence[Pixels], codec: Codec, path: Path, device: str) -> npt.NDArray[np.float16]:
-    """Encode images in their four mirrorings; latents kept in `path` are used where they belong to these images.
+    """Encode images; latents kept in `path` are used where they belong to these images.
 
     A file that is damaged or of other images is computed anew, with a logged line.
 
     Returns:
-        `(4 N, 4, h, w)` float16.
+        `(N, 4, h, w)` float16.
 
     Raises:
         OSError: the disk refuses.
@@ -60,10 +60,9 @@ def encode(images: Sequence[Pixels], codec: Codec, path: Path, device: str) -> n
     kept = _read(path, key)
     if kept is not None:
         return kept
-    pictures = list(mirrored(images))
     parts = [
-        codec.encode(to_tensor(pictures[start : start + _BATCH], device)).half().cpu()
-        for start in range(0, len(pictures), _BATCH)
+        codec.encode(to_tensor(images[start : start + _BATCH], device)).half().cpu()
+        for start in range(0, len(images), _BATCH)
     ]
     latents = torch.cat(parts).contiguous()
     digest = hashlib.sha256(latents.numpy().tobytes()).hexdigest()

@@ -136,7 +136,7 @@ def _pieces(images: Sequence[Pixels], rng: np.random.Generator) -> list[Pixels]:
     rows, columns = min(_PIECE, height), min(_PIECE, width)
     pieces = []
     for _ in range(_BATCH):
-        image = images[rng.integers(len(images))]
+        image = images[int(rng.integers(len(images)))]
         top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
         piece = image[top : top + rows, left : left + columns]
         pieces.append(np.ascontiguousarray(piece[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]))

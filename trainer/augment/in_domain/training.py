@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -70,7 +72,9 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Denoiser(section.channels)
-    network = network.to(accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if section.start is not None:
+        _start_from(network, section.start / WEIGHTS)
+    network = network.to(accelerator.device).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(section.ema))
     optimiser = torch.optim.AdamW(network.parameters(), lr=section.learning_rate, weight_decay=0.01)
     parts: dict[str, torch.nn.Module] = {"network": network, "average": average}
@@ -102,6 +106,17 @@ def train(
                 last_save = time.monotonic()
     final = {name: tensor.detach().cpu().contiguous() for name, tensor in average.module.state_dict().items()}
     checkpoint.save_tensors(final, folder / WEIGHTS)
+
+
+def _start_from(network: Denoiser, path: Path) -> None:
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InandoutError(
+            f"in_domain.start: {path} does not fit ({reason}): name the folder of a finished fit with the same "
+            "in_domain.channels"
+        ) from None
 
 
 def _rate(section: InDomainSection, step: int) -> float:

@@ -2,12 +2,13 @@
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from trainer.augment import Pixels
 from trainer.augment.perlin import Mask
 
 _TRIES = 12
-_SURROUNDINGS = 41
+_SURROUNDINGS = 12.0
 
 
 def move(defect: Pixels, region: Mask, part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask]:
@@ -45,30 +46,27 @@ def move(defect: Pixels, region: Mask, part: Pixels, where: Mask, rng: np.random
             y, x = divmod(int(inside[rng.integers(len(inside))]), width)
             shift = np.array([x - centre[0], y - centre[1]])
         moved = matrix.copy()
-        moved[:, 2] += shift
+        moved[:, 2] = moved[:, 2] + shift
         landed = cv2.warpAffine(region, moved, (width, height), flags=cv2.INTER_NEAREST)
-        share = np.count_nonzero(landed & where) / max(1, np.count_nonzero(region))
+        share = cv2.countNonZero(cv2.bitwise_and(landed, where)) / max(1, cv2.countNonZero(region))
         if share > best_share:
             best, best_share = moved, share
         if share > 0.6:
             break
     layer = cv2.warpAffine(layer, best, (width, height), flags=cv2.INTER_LINEAR)
-    landed = cv2.warpAffine(region, best, (width, height), flags=cv2.INTER_NEAREST) & where
+    landed: Mask = cv2.bitwise_and(cv2.warpAffine(region, best, (width, height), flags=cv2.INTER_NEAREST), where)  # type: ignore[assignment]
     weight = layer[..., 3:] * float(rng.uniform(0.7, 1.2))
     pixels = np.clip(part.astype(np.float32) + layer[..., :3] * weight, 0, 255).astype(np.uint8)
     return pixels, landed
 
 
-def _relief(defect: Pixels, region: Mask) -> np.ndarray:
-    """What the defect changes: the image less its surroundings, averaged over what is not the defect."""
-    outside = (region == 0).astype(np.float32)
-    size = (_SURROUNDINGS, _SURROUNDINGS)
-    reach = np.maximum(1, 2 * int(np.sqrt(np.count_nonzero(region))) // 2 * 2 + 1)
-    weight = cv2.blur(outside, size)
-    near = cv2.blur(defect.astype(np.float32) * outside[..., None], size)
-    far_weight = cv2.blur(outside, (reach, reach))
-    far = cv2.blur(defect.astype(np.float32) * outside[..., None], (reach, reach))
-    mean = defect.astype(np.float32).mean((0, 1))
-    filled = np.where(far_weight[..., None] > 0.02, far / np.maximum(far_weight, 1e-6)[..., None], mean)
-    base = np.where(weight[..., None] > 0.1, near / np.maximum(weight, 1e-6)[..., None], filled)
-    return defect.astype(np.float32) - cv2.GaussianBlur(base, (0, 0), 5)
+def _relief(defect: Pixels, region: Mask) -> npt.NDArray[np.float32]:
+    """What the defect changes: the image less its surroundings, which are filled in from outside the region."""
+    picture, outside = defect.astype(np.float32), (region == 0).astype(np.float32)
+    base = np.broadcast_to(picture.mean((0, 1)), picture.shape)
+    for reach in (4, 1):  # from coarse, which reaches everywhere, to fine, which holds near the edge
+        sigma = reach * _SURROUNDINGS
+        weight = cv2.GaussianBlur(outside, (0, 0), sigma)[..., None]
+        near = cv2.GaussianBlur(picture * outside[..., None], (0, 0), sigma) / np.maximum(weight, 1e-6)
+        base = np.where(weight > 0.05, near, base)
+    return picture - base.astype(np.float32)

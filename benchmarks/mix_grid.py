@@ -1,0 +1,249 @@
+"""Scenario x augmentation x seed on frozen features: what do synthetic defects earn? Resumable cell by cell.
+
+The screening protocol: the backbone's frozen layer3, whose features are computed once, and the default recipe's head
+(batch normalisation, 1x1 convolution, top-k pooling) trained on them. Real training images count in their four
+mirrorings. Test scores are written for every cell and read by `--table` alone; nothing is chosen by them.
+"""
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from scipy.stats import bootstrap
+
+from calibration.curve import average_precision
+from inspector import imagefile, preprocess
+from trainer.augment import Learner, first_classifier, registry
+from trainer.augment.features import Features
+from trainer.augment.gate import Gate
+from trainer.augment.in_domain.latents import mirrored
+from trainer.augment.sheet import contact_sheet
+from trainer.build import fine_tune, pools, splits
+from trainer.data import readers
+from trainer.data.newfolder import write_png
+from trainer.data.split import group_near_duplicates
+from trainer.recipe import Recipe, resolve
+
+SIZES = {"ksdd_half": (200, 600), "magnetic_tile": (288, 224)}
+SCENARIOS = ("zero_shot", "few_shot", "full_shot")
+KINDS = ("none", "memseg", "in_domain", "in_and_out")
+_CONSOLE = Console(width=120, force_terminal=False)
+
+
+class Grid:
+    """One data set's cells, everything slow kept in `folder`."""
+
+    def __init__(self, arguments: argparse.Namespace, data: str) -> None:
+        self.arguments = arguments
+        self.folder = arguments.output / data
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.samples = group_near_duplicates(readers.read(arguments.data / data, "auto").samples)
+        self.data = data
+        self._features: Features | None = None
+
+    @property
+    def features(self) -> Features:
+        if self._features is None:
+            self._features = Features(self.arguments.weights)
+        return self._features
+
+    def recipe(self, scenario: str, seed: int, **more: object) -> Recipe:
+        width, height = SIZES[self.data]
+        fixed = {
+            "scenario": scenario,
+            "seed": seed,
+            "input.width": width,
+            "input.height": height,
+            "augment.kind": "memseg",
+            "in_domain.codec": self.arguments.codec,
+        }
+        return resolve("default", fixed | more, self.arguments.set)
+
+    def divided(self, scenario: str, seed: int):
+        """Splits of seed 0 for all; the seed draws which defects few_shot sees."""
+        everything = splits.divide(self.samples, self.recipe("full_shot", 0))
+        if scenario == "few_shot":
+            return splits.split.few_shot(everything, 5, seed)
+        return splits.split.zero_shot(everything) if scenario == "zero_shot" else everything
+
+    def cached(self, name: str, images) -> np.ndarray:
+        path = self.folder / f"{name}.npy"
+        if not path.is_file():
+            begun = time.monotonic()
+            np.save(path.with_suffix(".part.npy"), self.features.of(images()))
+            path.with_suffix(".part.npy").replace(path)
+            print(f"{self.data} features {name}: {time.monotonic() - begun:.0f} s", flush=True)
+        return np.load(path, mmap_mode="r")
+
+    def real(self, split: str, label: int | None, times: int) -> np.ndarray:
+        """Features of the real images of a split, all defects of the training split."""
+        chosen = [s for s in self.divided("full_shot", 0) if s.split == split and label in (None, s.label)]
+        spec = self.recipe("full_shot", 0).input
+        read = lambda: (preprocess.fit(imagefile.read(s.path), spec) for s in chosen)  # noqa: E731
+        return self.cached(f"{split}_{label}_{times}", lambda: mirrored(read()) if times == 4 else read())
+
+    def few(self, seed: int) -> np.ndarray:
+        """Rows of the training defects that few_shot sees, in `real("train", 1, 4)`."""
+        every = [s.path for s in self.divided("full_shot", 0) if s.split == "train" and s.label == 1]
+        kept = {s.path for s in self.divided("few_shot", seed) if s.split == "train" and s.label == 1}
+        return np.array([4 * row + turn for row, path in enumerate(every) if path in kept for turn in range(4)])
+
+    def fitted(self, scenario: str, seed: int) -> Path:
+        """The in-domain generator of a cell: zero_shot learns the surface, the others go on from there."""
+        chosen = 0 if scenario != "few_shot" else seed
+        folder = self.folder / f"model_{scenario}_{chosen}"
+        if (folder / "denoiser.safetensors").is_file():
+            return folder
+        folder.mkdir(exist_ok=True)
+        more: dict[str, object] = {"in_domain.steps": self.arguments.steps}
+        if scenario != "zero_shot":
+            start = self.fitted("zero_shot", 0)
+            more = {
+                "in_domain.start": str(start),
+                "in_domain.steps": self.arguments.steps // (4 if scenario == "few_shot" else 2),
+            }
+        recipe = self.recipe(scenario, chosen, **more)
+        material = fine_tune.material(self.divided(scenario, chosen), recipe, self.arguments.weights)
+        begun = time.monotonic()
+        registry.create("in_domain", material, recipe).fit(folder, Accelerator(cpu=True), _CONSOLE)  # type: ignore[attr-defined]
+        print(f"{self.data} fit {scenario} {chosen}: {time.monotonic() - begun:.0f} s", flush=True)
+        return folder
+
+    def pool(self, generator: str, scenario: str, seed: int) -> np.ndarray:
+        """Features of a cell's gated synthetic images."""
+        where = "zero_shot" if generator == "memseg" else scenario
+        folder = self.folder / f"pool_{generator}_{where}_{seed}"
+        if not (folder / "done").is_file():
+            recipe = self.recipe(where, seed)
+            material = fine_tune.material(self.divided(where, seed), recipe, self.arguments.weights)
+            gate = None
+            if not self.arguments.ungated:
+                imitation = list(registry.create("memseg", material, recipe).generate(60, seed + 1))
+                gate = Gate.learn(material, self.features, recipe.gate, imitation)
+            augmenter = registry.create(generator, material, recipe)
+            if isinstance(augmenter, Learner):
+                augmenter.load(self.fitted(where, seed), "cpu")
+            begun = time.monotonic()
+            pools.fill(augmenter, self.arguments.n, seed, folder, gate, recipe.gate.attempts)
+            print(f"{self.data} pool {folder.name}: {time.monotonic() - begun:.0f} s", flush=True)
+            (folder / "done").touch()
+        spec = self.recipe(scenario, seed).input
+        paths = pools.kept(folder, self.arguments.n)
+        return self.cached(folder.name, lambda: (preprocess.fit(imagefile.read(path), spec) for path in paths))
+
+    def cell(self, scenario: str, kind: str, seed: int) -> None:
+        """Train and score one cell; skipped where its scores are there."""
+        path = self.folder / f"cell_{scenario}_{kind}_{seed}.json"
+        if path.is_file() or (scenario == "zero_shot" and kind == "none"):
+            return
+        good, bad = self.real("train", 0, 4), self.real("train", 1, 4)
+        groups = []
+        if scenario != "zero_shot":
+            groups.append((bad if scenario == "full_shot" else bad[self.few(seed)], 1.0))
+        n = self.arguments.n
+        for generator, share in {
+            "memseg": {"memseg": 1.0},
+            "in_domain": {"in_domain": 1.0},
+            "in_and_out": {"memseg": 0.5, "in_domain": 0.5},
+        }.get(kind, {}).items():
+            groups.append((self.pool(generator, scenario, seed)[: round(n * share)], share))
+        head = first_classifier.train_head(good, groups, seed)
+        row: dict[str, object] = {"scenario": scenario, "kind": kind, "seed": seed}
+        for split in ("val", "test"):
+            scores = first_classifier.pooled(first_classifier.apply(head, np.asarray(self.real(split, None, 1))))
+            labels = [s.label for s in self.divided("full_shot", 0) if s.split == split]
+            row[split] = {"labels": labels, "logits": [round(float(score), 5) for score in scores]}
+        path.write_text(json.dumps(row))
+        print(f"{self.data} {scenario} {kind} {seed}: val {ap(row['val']):.4f}", flush=True)
+
+    def sheets(self) -> None:
+        """Contact sheets of every pool, for people."""
+        for folder in sorted(self.folder.glob("pool_*")):
+            if not folder.is_dir():
+                continue
+            shown = []
+            for path in pools.kept(folder, 16):
+                mask = cv2.imread(str(path.with_name(f"{path.stem}_mask.png")), cv2.IMREAD_GRAYSCALE)
+                picture = cv2.imread(str(path))[..., ::-1]
+                shown.append(pools.SyntheticImage(picture, mask, {}))
+            write_png(self.folder / f"{folder.name}.png", contact_sheet(shown))
+
+
+def ap(scored: dict) -> float:
+    return average_precision(np.array(scored["labels"]), np.array(scored["logits"]))
+
+
+def table(output: Path, split: str) -> None:
+    """Mean (std) over seeds, and a bootstrap interval of the mean over seeds and images."""
+    for folder in sorted(path for path in output.iterdir() if path.is_dir()):
+        print(f"\n{folder.name}, {split} AP\n| scenario | " + " | ".join(KINDS) + " |\n|---|" + "---|" * len(KINDS))
+        for scenario in SCENARIOS:
+            texts = []
+            for kind in KINDS:
+                rows = [json.loads(p.read_text()) for p in sorted(folder.glob(f"cell_{scenario}_{kind}_*.json"))]
+                texts.append(_summary([row[split] for row in rows]) if rows else "-")
+            print(f"| {scenario} | " + " | ".join(texts) + " |")
+
+
+def _summary(scored: list[dict]) -> str:
+    values = [ap(one) for one in scored]
+    labels = np.array(scored[0]["labels"])
+    logits = np.array([one["logits"] for one in scored])
+
+    def mean(index: np.ndarray) -> float:
+        chosen = index.astype(int)
+        return float(np.mean([average_precision(labels[chosen], row[chosen]) for row in logits]))
+
+    spread = bootstrap(
+        (np.arange(len(labels)),),
+        mean,
+        n_resamples=300,
+        method="percentile",
+        rng=np.random.default_rng(0),
+        vectorized=False,
+    ).confidence_interval
+    return f"{np.mean(values):.3f} ({np.std(values):.3f}) [{spread.low:.3f}, {spread.high:.3f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds ksdd_half and magnetic_tile")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--codec", required=True)
+    parser.add_argument("--output", type=Path, default=Path("runs/mix_grid"))
+    parser.add_argument("--sets", nargs="+", default=list(SIZES))
+    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--n", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--ungated", action="store_true")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--table", choices=["val", "test"], help="print the table and stop")
+    parser.add_argument("--sheets", action="store_true", help="draw contact sheets and stop")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.table:
+        table(arguments.output, arguments.table)
+        return
+    for name in arguments.sets:
+        grid = Grid(arguments, name)
+        if arguments.sheets:
+            grid.sheets()
+            continue
+        for seed in range(arguments.seeds):
+            for scenario in arguments.scenarios:
+                for kind in arguments.kinds:
+                    grid.cell(scenario, kind, seed)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    main()

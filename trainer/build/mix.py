@@ -1,0 +1,114 @@
+"""Stage `mix`: which synthetic images training sees, fixed by the recipe or searched on validation images."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inspector import imagefile, preprocess
+from inspector.errors import RecipeError
+from trainer.augment import mix as search
+from trainer.augment.features import Features
+from trainer.build import generate, pools
+from trainer.data.samples import Sample
+from trainer.recipe import Recipe
+from trainer.review.accepted import AcceptedImage
+from trainer.stages import read_json, write_json
+
+logger = logging.getLogger(__name__)
+_CHOSEN = "images.json"
+
+
+def inputs(recipe: Recipe, generated: str, accepted: Sequence[AcceptedImage], rejected: set[str]) -> dict[str, Any]:
+    """What the stage depends on."""
+    return {
+        "generate": generated,
+        "accepted": [image.sha256 for image in accepted],
+        "rejected": sorted(rejected),
+        "augment": recipe.augment.model_dump(mode="json"),
+        "seed": recipe.seed,
+    }
+
+
+def work(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    weights: str,
+    device: str,
+    generated: Path,
+    accepted: Sequence[AcceptedImage],
+    rejected: set[str],
+    folder: Path,
+) -> None:
+    """Write `images.json`: paths for training and for calibration, and the table of the search if there was one.
+
+    Images accepted in the review come on top of what the recipe asks for; rejected ones are left out.
+
+    Raises:
+        RecipeError: `auto` without real defects in validation to search on.
+    """
+    available = {
+        name: [path for path in pools.kept(generated / name) if f"{name}/{path.name}" not in rejected]
+        for name in generate.wanted(recipe)
+    }
+    table = None
+    if recipe.augment.n == "auto":
+        choice = _searched(samples, recipe, weights, device, available)
+        table = choice.table
+        diffusion = round(choice.n * choice.share)
+        counts = {name: choice.n - diffusion if name == "memseg" else diffusion for name in available}
+        logger.info(
+            "augmentation picked on validation images: %d defects, %.0f %% by diffusion", choice.n, 100 * choice.share
+        )
+    else:
+        counts = generate.wanted(recipe)
+    train = [path for name, paths in available.items() for path in paths[: counts[name]]]
+    calibration = generated / generate.CALIBRATION
+    write_json(
+        folder / _CHOSEN,
+        {
+            "train": [str(path) for path in train] + [str(image.path) for image in accepted],
+            "val": [str(path) for path in pools.kept(calibration)] if calibration.is_dir() else [],
+            "table": table,
+        },
+    )
+
+
+def load(folder: Path) -> dict[str, list[Path]]:
+    """The chosen images by split."""
+    chosen = read_json(folder / _CHOSEN)
+    return {split: [Path(path) for path in chosen[split]] for split in ("train", "val")}
+
+
+def table(folder: Path) -> list[dict[str, Any]] | None:
+    """What `auto` measured, a row a candidate; None where nothing was searched."""
+    found: list[dict[str, Any]] | None = read_json(folder / _CHOSEN)["table"]
+    return found
+
+
+def _searched(
+    samples: Sequence[Sample], recipe: Recipe, weights: str, device: str, available: dict[str, list[Path]]
+) -> search.Choice:
+    validation = [sample for sample in samples if sample.split == "val"]
+    labels = np.array([sample.label for sample in validation])
+    if len(set(labels.tolist())) < 2:
+        raise RecipeError(
+            "augment.n=auto searches on real validation images of both classes, and validation has only one: "
+            "give a number with --n-aug"
+        )
+    features = Features(weights, device)
+
+    def of(paths: Sequence[Path]) -> Any:
+        return features.of(preprocess.fit(imagefile.read(path), recipe.input) for path in paths) if paths else None
+
+    train = [sample for sample in samples if sample.split == "train"]
+    good = of([sample.path for sample in train if sample.label == 0])
+    bad = of([sample.path for sample in train if sample.label == 1])
+    return search.choose(
+        search.RealFeatures(good, good[:0] if bad is None else bad),
+        {("memseg" if name == "memseg" else "diffusion"): of(paths) for name, paths in available.items() if paths},
+        (of([sample.path for sample in validation]), labels),
+        seed=recipe.seed,
+    )
