@@ -68,7 +68,11 @@ def create_app(painter: Painter, studio: Studio, store_file: Path, target: int, 
     folder = painter.folder
     last_build = LastBuild(folder.path)
     key = secrets.token_hex(4)  # addresses of pictures change with each start: another run has other pictures
+    positions = {str(normal): number for number, normal in enumerate(folder.normals)}
     stores: list[ReviewStore] = []
+
+    def revision() -> dict[str, int | None]:
+        return {**stores[0].revision(), "built": last_build.stamp}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -114,14 +118,15 @@ def create_app(painter: Painter, studio: Studio, store_file: Path, target: int, 
     @app.get("/api/state")
     async def state() -> dict[str, Any]:
         last_build.refresh(stores[0])
-        return {"progress": asdict(studio.progress), "revision": stores[0].revision()}
+        return {"progress": asdict(studio.progress), "revision": revision()}
 
     @app.get("/api/images")
     async def images(after: int = 0) -> dict[str, Any]:
-        revision = stores[0].revision()
         return {
-            "revision": revision,
-            "batches": [asdict(batch) for batch in stores[0].batches()],
+            "revision": revision(),
+            "batches": [
+                {**asdict(batch), "normal_index": positions.get(batch.normal or "")} for batch in stores[0].batches()
+            ],
             "images": [_told(image) for image in stores[0].images(after)],
         }
 
@@ -142,12 +147,12 @@ def create_app(painter: Painter, studio: Studio, store_file: Path, target: int, 
     @app.post("/api/images/{number}/judgement")
     async def judge(number: int, request: JudgementRequest) -> dict[str, Any]:
         image = stores[0].judge(number, request.judgement)
-        return {"image": _told(image), "revision": stores[0].revision()}
+        return {"image": _told(image), "revision": revision()}
 
     @app.post("/api/undo")
     async def undo() -> dict[str, Any]:
         image = stores[0].undo()
-        return {"image": None if image is None else _told(image), "revision": stores[0].revision()}
+        return {"image": None if image is None else _told(image), "revision": revision()}
 
     @app.get("/api/batches/{number}/region")
     async def region(number: int) -> FileResponse:
@@ -201,6 +206,7 @@ def _told(image: Reviewed) -> dict[str, Any]:
         "split": image.split,
         "prompt": image.prompt,
         "seed": image.seed,
+        "index": image.provenance.get("index"),
         "source": None if image.source is None else Path(image.source).name,
         "made_at": image.made_at,
         "has_mask": image.mask is not None,

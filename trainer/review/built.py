@@ -12,11 +12,15 @@ _FOLDER = "generate"
 
 
 class LastBuild:
-    """Watches `generate/records.json` of a run; a build may replace it while the page is open."""
+    """Watches `generate/records.json` of a run; a build may replace it while the page is open.
+
+    Attributes:
+        stamp: the modification time, in ns, of the records shown; None where there are none, -1 before the first call.
+    """
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._seen: int | None = -1
+        self.stamp: int | None = -1
 
     def refresh(self, store: ReviewStore) -> None:
         """Show what the last build generated, if that has changed since the last call.
@@ -29,7 +33,7 @@ class LastBuild:
             stamp = records.stat().st_mtime_ns
         except FileNotFoundError:  # a build on its way writes it last
             stamp = None
-        if stamp == self._seen:
+        if stamp == self.stamp:
             return
         images: list[NewImage] = []
         made_at = ""
@@ -42,7 +46,7 @@ class LastBuild:
                 return
             images = [image for image in found if image.sha256 not in drawn]
         store.show_built(images, made_at)
-        self._seen = stamp
+        self.stamp = stamp
 
     def _image(self, record: dict[str, Any]) -> NewImage:
         path = Path(_FOLDER) / record["path"]

@@ -11,6 +11,7 @@ from inspector.preprocess import Image
 
 _INK = "#00a2ff"
 _HALO = "#ffffff"
+_GAP = 0.012
 
 
 def bright(pixels: npt.NDArray[np.generic]) -> Image:
@@ -37,15 +38,16 @@ def outline_svg(mask: Path) -> str:
     """
     spots = bright(imagefile.read(mask))
     height, width = spots.shape
-    # At twice the size a contour through pixel centres runs along the pixels' edges to within a quarter pixel.
-    doubled = np.kron(spots, np.ones((2, 2), np.uint8))
-    contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    gap = max(2, round(_GAP * min(height, width)))  # the line runs around the defect, not on it
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * gap + 1, 2 * gap + 1))
+    padded = cv2.copyMakeBorder(spots, gap, gap, gap, gap, cv2.BORDER_CONSTANT, value=0)
+    contours, _ = cv2.findContours(cv2.dilate(padded, disc), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     path = "".join(
-        "M" + "L".join(f"{(x + 0.5) / 2:g} {(y + 0.5) / 2:g}" for x, y in contour[:, 0]) + "Z" for contour in contours
+        "M" + "L".join(f"{x - gap + 0.5:g} {y - gap + 0.5:g}" for x, y in contour[:, 0]) + "Z" for contour in contours
     )
     line = f'<path d="{path}" fill="none" vector-effect="non-scaling-stroke" stroke-linejoin="round"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-        f'{line} stroke="{_HALO}" stroke-width="3" stroke-opacity="0.7"/>{line} stroke="{_INK}" stroke-width="1.5"/>'
+        f'{line} stroke="{_HALO}" stroke-width="3" stroke-opacity="0.5"/>{line} stroke="{_INK}" stroke-width="1.2"/>'
         "</svg>"
     )

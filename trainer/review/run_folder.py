@@ -1,6 +1,7 @@
 """What the review takes from a build's run folder."""
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from trainer.augment import Material
 from trainer.build.index import load_samples
 from trainer.recipe import Recipe
 
+logger = logging.getLogger(__name__)
 RECIPE = "recipe.json"
 FOLDER = "review"
 
@@ -72,12 +74,14 @@ def open_run(path: Path) -> RunFolder:
 
     Raises:
         DataError: it is missing, is no run of a build, or the build has not got as far as its split.
+        BundleError: only a damaged bundle could tell the recipe.
         SinkError: the recipe cannot be written.
     """
     if not path.is_dir():
         raise DataError(f"no run at {path}: make one with 'inandout-train build --output {path}'")
-    provenance = _provenance(path)
-    document = _json(path / RECIPE) if (path / RECIPE).is_file() else provenance.get("recipe")
+    told = (path / RECIPE).is_file()
+    provenance = _provenance(path, needed=not told)
+    document = _json(path / RECIPE) if told else provenance.get("recipe")
     if document is None:
         raise DataError(f"{path} is not the run of a build: make one with 'inandout-train build --output {path}'")
     if not (path / "split" / "samples.json").is_file():
@@ -113,10 +117,16 @@ def recipe_file(path: Path) -> Path:
     return path / RECIPE if (path / RECIPE).is_file() else path / FOLDER / RECIPE
 
 
-def _provenance(path: Path) -> dict[str, Any]:
+def _provenance(path: Path, needed: bool) -> dict[str, Any]:
+    """What the run's bundle says of its making; empty where a build on its way has none yet."""
+    if not (path / "bundle" / bundle.MANIFEST).is_file():
+        return {}
     try:
         return bundle.load(path / "bundle").manifest.provenance
-    except BundleError:  # a build on its way has none yet, and recipe.json says the rest
+    except BundleError as error:
+        if needed:
+            raise
+        logger.warning("start weights not known: %s", error)
         return {}
 
 

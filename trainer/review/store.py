@@ -1,7 +1,7 @@
 """The review's durable record: batches, images, and every judgement as an event that is never changed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -154,8 +154,7 @@ class ReviewStore(database.Closing):
     def add(self, batch: int, image: NewImage) -> int:
         """Record an image drawn for an order and return its number."""
         row = {**asdict(image), "provenance": json.dumps(image.provenance), "batch": batch, "made_at": _now()}
-        names = ", ".join(row)
-        return self._insert(f"INSERT INTO images ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+        return self._insert(*_insertion(row))
 
     def show_built(self, images: list[NewImage], made_at: str) -> None:
         """Make these the images of the last build; judgements of those seen before stay, known by their content."""
@@ -163,13 +162,12 @@ class ReviewStore(database.Closing):
             self._connection.execute("UPDATE images SET present = 0 WHERE batch IS NULL")
             for image in images:
                 row = {**asdict(image), "provenance": json.dumps(image.provenance), "made_at": made_at, "present": 1}
-                names = ", ".join(row)
-                renewed = ", ".join(f"{name} = excluded.{name}" for name in row if name != "sha256")
-                self._connection.execute(
-                    f"INSERT INTO images ({names}) VALUES ({', '.join('?' * len(row))}) "
-                    f"ON CONFLICT (sha256) WHERE batch IS NULL DO UPDATE SET {renewed}",
-                    tuple(row.values()),
+                placed = ", ".join(f"{name} = ?" for name in row)
+                known = self._connection.execute(
+                    f"UPDATE images SET {placed} WHERE batch IS NULL AND sha256 = ?", (*row.values(), image.sha256)
                 )
+                if not known.rowcount:
+                    self._connection.execute(*_insertion(row))
 
     def judge(self, image: int, judgement: Judgement) -> Reviewed:
         """Store a judgement; the same one again is no event.
@@ -262,6 +260,10 @@ class ReviewStore(database.Closing):
         for row in self._connection.execute(f"SELECT {_COLUMNS} FROM judged {where}", values):
             fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
             yield Reviewed(**{**fields, "provenance": json.loads(fields["provenance"])})
+
+
+def _insertion(row: Mapping[str, object]) -> tuple[str, tuple[object, ...]]:
+    return f"INSERT INTO images ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
 
 
 def _now() -> str:
