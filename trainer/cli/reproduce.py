@@ -88,18 +88,18 @@ def reproduce(
     done = {cell.name: result for cell in planned if (result := workshop.finished(cell))}
     todo = [cell for cell in wanted if cell.name not in done]
 
-    def speed() -> timing.Speed | None:
-        return timing.of_finished([(cell, done[cell.name]) for cell in planned if cell.name in done])
+    def built() -> "list[tuple[Cell, Result]]":
+        return [(cell, done[cell.name]) for cell in planned if cell.name in done]
 
     if dry_run:
-        measured = speed()
-        if measured is None:
-            measured = timing.of_steps(todo[0], dataset, open_accelerator(first.train.precision))
-        length = {cell.name: timing.seconds(cell, drawn[cell.name], measured) for cell in todo}
-        _print_plan(wanted, workshop, length)
+        speed = timing.of_finished(built())
+        if speed is None:
+            speed = timing.of_steps(todo[0], dataset, open_accelerator(first.train.precision))
+        expected = timing.forecast(todo, built(), drawn, speed)
+        _print_plan(wanted, workshop, expected)
         click.echo(
-            f"{len(todo)} of {len(wanted)} cells to build: about {timing.duration(sum(length.values()))}, "
-            f"from {measured.source}{timing.caveat(todo, measured)}"
+            f"{len(todo)} of {len(wanted)} cells to build: about {timing.duration(sum(expected.values()))}, "
+            f"from {speed.source}{timing.caveat(todo, speed)}"
         )
         return
 
@@ -113,17 +113,18 @@ def reproduce(
 
     def report(cell: "Cell", result: "Result") -> None:
         done[cell.name] = result
-        measured = speed()
-        left = todo[todo.index(cell) + 1 :]
-        assert measured is not None
-        to_go = timing.duration(sum(timing.seconds(other, drawn[other.name], measured) for other in left))
+        left, speed = todo[todo.index(cell) + 1 :], timing.of_finished(built())
+        assert speed is not None  # this cell is finished
+        to_go = timing.duration(sum(timing.forecast(left, built(), drawn, speed).values()))
         console.print(
             f"{cell.name}: test AP {result.metrics['ap']:.3f}; "
-            f"{len(left)} to go{f', about {to_go}{timing.caveat(left, measured)}' if left else ''}"
+            f"{len(left)} to go{f', about {to_go}{timing.caveat(left, speed)}' if left else ''}"
         )
 
     with exclusive(output):
-        failed = cells.build_all(todo, workshop, lambda: open_accelerator(first.train.precision), console, report)
+        failed = cells.build_all(
+            todo, planned, workshop, lambda: open_accelerator(first.train.precision), console, report
+        )
         cells.tidy(planned, workshop)
     pages = _show(tables, planned, done, workshop, seeds, recipe)
     click.echo("written   " + ", ".join(str(page) for page in pages))
@@ -132,16 +133,16 @@ def reproduce(
         raise InandoutError(f"{len(failed)} of {len(wanted)} cells failed, run again to retry them: {listed}")
 
 
-def _print_plan(wanted: "list[Cell]", workshop: "Workshop", length: dict[str, float]) -> None:
+def _print_plan(wanted: "list[Cell]", workshop: "Workshop", expected: dict[str, float]) -> None:
     """A line a cell: its name, what is known of it, how long it will take."""
     from trainer.reproduce.timing import duration
 
     width = max(len(cell.name) for cell in wanted)
     for cell in wanted:
-        if cell.name not in length:
+        if cell.name not in expected:
             state = "finished"
         else:
-            state = f"{'begun' if workshop.run(cell).exists() else 'to build'}, {duration(length[cell.name])}"
+            state = f"{'begun' if workshop.run(cell).exists() else 'to build'}, {duration(expected[cell.name])}"
         click.echo(f"{cell.name:<{width}}  {state}")
 
 
@@ -189,4 +190,15 @@ def _about(planned: "list[Cell]", done: "dict[str, Result]", workshop: "Workshop
         "Mean (standard deviation, n - 1) over seeds; intervals: percentile bootstrap over seeds and test images. "
         f"Precision and recall at the threshold that {planned[0].recipe.calibrate.policy} chose on validation images.",
         "Averages are those of the means and of the deviations over N_aug above 0, as the paper's are.",
+        *_short_of_defects(planned, done),
     ]
+
+
+def _short_of_defects(planned: "list[Cell]", done: "dict[str, Result]") -> list[str]:
+    """A sentence on cells that trained on fewer synthetic defects than their row says, if there are any."""
+    short = [
+        f"{cell.name} {done[cell.name].synthetic}"
+        for cell in planned
+        if cell.name in done and done[cell.name].synthetic < cell.n
+    ]
+    return [f"The gate let too few images pass for these: {', '.join(short)}."] if short else []

@@ -16,6 +16,7 @@ from inspector.bundle import Bundle
 from inspector.errors import DataError, InandoutError, SinkError
 from inspector.optional import require
 from trainer import classify
+from trainer.build import mix
 from trainer.build.index import load_samples
 from trainer.build.network import weights_identity
 from trainer.build.pipeline import build
@@ -30,8 +31,8 @@ from trainer.training_set import order
 yaml = require("yaml", "writing a recipe")
 logger = logging.getLogger(__name__)
 _RESULT, _SCORES, _RECIPE, _RUN = "result.json", "scores.csv", "recipe.yaml", "run"
-# Stages that no other cell can use: they depend on what this one trained on.
-_OWN_STAGES = ("train", "calibrate", "evaluate", "export", "report", "bundle", ".lock")
+# Stages that cells of one scenario and seed have in common.
+_SHARED_STAGES = ("index", "split", "fine_tune")
 
 
 class Result(Section):
@@ -42,8 +43,10 @@ class Result(Section):
         digest: of all that decides the outcome; a cell whose digest changed is built again.
         metrics: the build's figures on the sealed test split.
         threshold: the build's operating point, a probability.
+        synthetic: defects that training got; fewer than `n` where the gate let too few pass.
         draws: training images drawn, over all epochs.
-        train_seconds, other_seconds: of the training, and of all other stages that this cell did not take over.
+        train_seconds, fine_tune_seconds, other_seconds: of the classifier's training, of the generator's (shared by
+            the cells of a scenario and seed), and of everything else.
         provenance: of the build.
         finished: UTC, ISO 8601.
     """
@@ -52,8 +55,10 @@ class Result(Section):
     digest: str
     metrics: dict[str, float]
     threshold: float
+    synthetic: int
     draws: int
     train_seconds: float
+    fine_tune_seconds: float
     other_seconds: float
     provenance: dict[str, Any]
     finished: str
@@ -135,15 +140,15 @@ def require_test_split(dataset: DataSet) -> None:
         raise DataError(f"{dataset.root} has no {lacking} to test on: average precision needs both kinds; add some")
 
 
-def training_draws(labels: Sequence[int], recipe: Recipe) -> int:
-    """Images drawn in a whole training on real images of these `labels` (0/1) and the recipe's synthetic ones."""
-    synthetic = 0 if recipe.augment.kind == "none" or recipe.augment.n == "auto" else recipe.augment.n
+def training_draws(labels: Sequence[int], synthetic: int, recipe: Recipe) -> int:
+    """Images drawn in a whole training on real images of these `labels` (0/1) and so many synthetic defects."""
     everything = [*labels, *[1] * synthetic]
     return recipe.train.epochs * len(order(everything, recipe.train.defect_share, recipe.seed, 0))
 
 
 def build_all(
     todo: Sequence[Cell],
+    planned: Sequence[Cell],
     workshop: Workshop,
     make_accelerator: Callable[[], Accelerator],
     console: Console,
@@ -153,6 +158,7 @@ def build_all(
 
     Args:
         todo: cells without a result.
+        planned: all cells that may have left stages to go on from.
         workshop: where, and from what.
         make_accelerator: opens a fresh one for each cell, so that nothing (a loss scale, say) carries over.
         console: for progress lines.
@@ -168,7 +174,7 @@ def build_all(
     for number, cell in enumerate(todo):
         console.print(f"[bold]cell {number + 1} of {len(todo)}: {cell.name}[/bold]")
         try:
-            _take_over(cell, todo[:number], workshop)
+            _take_over(cell, planned, workshop)
             result = _build(cell, workshop, make_accelerator(), console)
         except Interrupted as error:
             raise Interrupted(f"{cell.name}: {error}") from None
@@ -188,57 +194,62 @@ def tidy(planned: Sequence[Cell], workshop: Workshop) -> None:
             shutil.rmtree(workshop.run(cell), ignore_errors=True)
 
 
-def _take_over(cell: Cell, earlier: Sequence[Cell], workshop: Workshop) -> None:
-    """Start a new run folder from the latest one whose first stages - index, split, a fitted generator - fit.
+def _take_over(cell: Cell, planned: Sequence[Cell], workshop: Workshop) -> None:
+    """Start a new run folder from the one that has most of the stages this cell shares.
 
-    A finished cell's folder is moved, an unfinished or kept one's stages are copied. Stages know by their
+    A finished cell's folder is moved; of an unfinished or kept one those stages are copied. Stages know by their
     fingerprint whether they can be reused.
     """
     own = workshop.run(cell)
     if own.exists():
         return
-    for other in reversed(earlier):
-        run = workshop.run(other)
-        if not run.exists() or not cell.shares_stages_with(other):
-            continue
-        own.parent.mkdir(parents=True, exist_ok=True)
-        if workshop.finished(other) and not workshop.keep:
-            run.rename(own)
-        else:
-            shutil.copytree(run, own, ignore=shutil.ignore_patterns(*_OWN_STAGES))
+    have = {other.name: _shared_stages(workshop.run(other)) for other in planned if cell.shares_stages_with(other)}
+    best = max(
+        (other for other in planned if have.get(other.name)), key=lambda other: len(have[other.name]), default=None
+    )
+    if best is None:
         return
+    own.parent.mkdir(parents=True, exist_ok=True)
+    if workshop.finished(best) and not workshop.keep:
+        workshop.run(best).rename(own)
+        return
+    copy = own.with_name(f".{_RUN}.copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    for stage in have[best.name]:
+        shutil.copytree(workshop.run(best) / stage, copy / stage)
+    copy.rename(own)
+
+
+def _shared_stages(run: Path) -> list[str]:
+    """Those that are finished."""
+    return [stage for stage in _SHARED_STAGES if (run / stage / "done.json").is_file()]
 
 
 def _build(cell: Cell, workshop: Workshop, accelerator: Accelerator, console: Console) -> Result:
     run = workshop.run(cell)
-    taken_over = _finished_stages(run)
     made = build(cell.recipe, workshop.data, workshop.weights, run, accelerator, console)
     assert made is not None  # one process
     if "ap" not in made.manifest.metrics:
         raise DataError("the test split lacks good images or defects: nothing was measured; add some")
     labels = [sample.label for sample in load_samples(run / "split" / "samples.json") if sample.split == "train"]
+    synthetic = len(mix.load(run / "mix")["train"])
+    seconds = made.manifest.provenance["stage_seconds"]
     result = Result(
         cell=cell.name,
         digest=workshop.digest(cell),
         metrics=made.manifest.metrics,
         threshold=made.manifest.calibration.threshold,
-        draws=training_draws(labels, cell.recipe),
+        synthetic=synthetic,
+        draws=training_draws(labels, synthetic, cell.recipe),
         # over all the epochs, where the stage counts from its last start
         train_seconds=sum(row["seconds"] for row in read_json(run / "train" / classify.HISTORY)),
-        other_seconds=sum(
-            seconds
-            for stage, seconds in made.manifest.provenance["stage_seconds"].items()
-            if stage != "train" and stage not in taken_over
-        ),
+        fine_tune_seconds=seconds.get("fine_tune", 0.0),
+        other_seconds=sum(value for stage, value in seconds.items() if stage not in ("train", "fine_tune")),
         provenance=made.manifest.provenance,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     _store(result, cell, made, workshop)
     return result
-
-
-def _finished_stages(run: Path) -> set[str]:
-    return {done.parent.name for done in run.glob("*/done.json")}
 
 
 def _store(result: Result, cell: Cell, made: Bundle, workshop: Workshop) -> None:

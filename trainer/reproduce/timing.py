@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +30,15 @@ class Speed:
 
     Attributes:
         per_draw: seconds a training image, validation between epochs included.
-        generating, plain: seconds a cell besides training, with and without a diffusion model; None where not known.
+        generating, plain: seconds a cell beside training, with and without a diffusion model; None where not known.
+        fine_tune: seconds of a generator's own training, once a scenario and seed; None where not known.
         source: what was measured, for people.
     """
 
     per_draw: float
     generating: float | None
     plain: float | None
+    fine_tune: float | None
     source: str
 
 
@@ -44,14 +46,11 @@ def of_finished(finished: Sequence[tuple[Cell, Result]]) -> Speed | None:
     """The speed that finished cells went at; None without any."""
     if not finished:
         return None
-    others: dict[bool, list[float]] = {True: [], False: []}
-    for cell, result in finished:
-        others[cell.generates].append(result.other_seconds)
-    means = {kind: sum(values) / len(values) if values else None for kind, values in others.items()}
     return Speed(
         per_draw=sum(result.train_seconds for _, result in finished) / sum(result.draws for _, result in finished),
-        generating=means[True],
-        plain=means[False],
+        generating=_mean([result.other_seconds for cell, result in finished if cell.generates]),
+        plain=_mean([result.other_seconds for cell, result in finished if not cell.generates]),
+        fine_tune=_mean([result.fine_tune_seconds for cell, result in finished if cell.generates]),
         source=f"{len(finished)} finished cell{'s' if len(finished) > 1 else ''}",
     )
 
@@ -82,11 +81,12 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     per_draw = (marks[-1][0] - marks[0][0]) / sum(drawn for _, drawn in marks[1:])
     validation = [sample.path for sample in divided if sample.split == "val"]
     scoring = len(validation) * _scoring_seconds(model, validation, recipe.input, accelerator.device)
-    per_epoch = training_draws([image.label for image in training], recipe) / recipe.train.epochs
+    per_epoch = training_draws([image.label for image in training], cell.n, recipe) / recipe.train.epochs
     return Speed(
         per_draw=per_draw + scoring / per_epoch,
         generating=None,
         plain=None,
+        fine_tune=None,
         source=f"{len(marks) - 1} training steps, timed just now",
     )
 
@@ -102,13 +102,29 @@ def draws(cells: Sequence[Cell], dataset: DataSet) -> dict[str, int]:
         key = (cell.scenario, cell.seed)
         if key not in known:
             known[key] = [sample.label for sample in _divided(cell, dataset) if sample.split == "train"]
-    return {cell.name: training_draws(known[cell.scenario, cell.seed], cell.recipe) for cell in cells}
+    return {cell.name: training_draws(known[cell.scenario, cell.seed], cell.n, cell.recipe) for cell in cells}
 
 
-def seconds(cell: Cell, drawn: int, speed: Speed) -> float:
-    """The expected duration of a cell that draws so many images; what `speed` does not know of counts nothing."""
-    beside = speed.generating if cell.generates else speed.plain
-    return drawn * speed.per_draw + (beside or 0.0)
+def forecast(
+    todo: Sequence[Cell], finished: Sequence[tuple[Cell, Result]], drawn: Mapping[str, int], speed: Speed
+) -> dict[str, float]:
+    """Expected seconds of each cell to build, by name; what `speed` does not know of counts nothing.
+
+    Args:
+        todo: in the order of building.
+        finished: cells whose generator need not be trained again for others of the same scenario and seed.
+        drawn: training images by cell, from `draws`.
+        speed: what was measured.
+    """
+    tuned = {(cell.scenario, cell.seed) for cell, _ in finished if cell.generates}
+    expected = {}
+    for cell in todo:
+        beside = speed.generating if cell.generates else speed.plain
+        expected[cell.name] = drawn[cell.name] * speed.per_draw + (beside or 0.0)
+        if cell.generates and (cell.scenario, cell.seed) not in tuned:
+            expected[cell.name] += speed.fine_tune or 0.0
+            tuned.add((cell.scenario, cell.seed))
+    return expected
 
 
 def caveat(pending: Sequence[Cell], speed: Speed) -> str:
@@ -151,3 +167,7 @@ def _scoring_seconds(model: Classifier, paths: Sequence[Path], spec: InputSpec, 
     begun = time.monotonic()
     score(model, chosen, spec, device)
     return (time.monotonic() - begun) / len(chosen)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,177 @@
+"""`reproduce` from end to end on a small drawn set: real builds, an interruption, a failing cell."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inspector.errors import InandoutError
+from trainer.cli import cli
+from trainer.data import synth
+from trainer.recipe import resolve
+
+SMALL = [
+    "input.width=48",
+    "input.height=32",
+    "train.epochs=1",
+    "train.batch=16",
+    "train.workers=0",
+    "model.levels=[layer1]",
+    "gate.enabled=false",
+    "inpaint.base=/nowhere/at/all",
+]
+NONE, MEMSEG, PAINTED = (f"full_shot-{kind}-seed0" for kind in ("none-0", "memseg-80", "diffusion.inpaint-80"))
+
+
+def arguments(data, output, *more, sets=()):
+    words = ["reproduce", "--data", data, "--output", output, "--weights", "none", "--generator", "inpaint"]
+    return [str(word) for word in words] + [w for s in (*SMALL, *sets) for w in ("--set", s)] + list(more)
+
+
+def reproduce(*given, **options):
+    return CliRunner().invoke(cli, arguments(*given, **options))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reproduce") / "data"
+    synth.synthesise(folder, n_good=24, n_defect=16, width=48, height=32, seed=0, contrast=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(data, tmp_path_factory):
+    """Two cells that build and one that cannot."""
+    output = tmp_path_factory.mktemp("out") / "reproduce"
+    only = [word for name in (NONE, PAINTED, MEMSEG) for word in ("--only", name)]
+    return output, reproduce(data, output, "--table", "5", "--table", "6", "--seeds", "1", *only)
+
+
+def test_a_failing_cell_is_named_in_one_line_and_the_others_run_on(first):
+    output, outcome = first
+    assert isinstance(outcome.exception, InandoutError)
+    message = str(outcome.exception)
+    assert message.startswith(f"1 of 3 cells failed, run again to retry them: {PAINTED}: ")
+    assert "/nowhere/at/all" in message
+    assert "\n" not in message
+    assert f"{PAINTED} failed: " in outcome.stderr
+    for name in (NONE, MEMSEG):
+        assert sorted(path.name for path in (output / "cells" / name).iterdir()) == [
+            "recipe.yaml",
+            "result.json",
+            "scores.csv",
+        ]
+    assert not (output / "cells" / PAINTED / "result.json").exists()
+
+
+def test_the_tables_show_the_builds_own_figures_beside_the_published_ones(first):
+    output, outcome = first
+    assert outcome.stdout.count("Table 5: In&Out") == outcome.stdout.count("Table 6: MemSeg") == 1
+    for number, label, n, name in ((5, "In&Out", "0", NONE), (6, "MemSeg", "80", MEMSEG)):
+        result = json.loads((output / "cells" / name / "result.json").read_text())
+        with (output / f"table-{number}.csv").open(newline="") as handle:
+            rows = [row for row in csv.DictReader(handle) if (row["augmentation"], row["n_aug"]) == (label, n)]
+        assert {row["metric"]: float(row["ours_mean"]) for row in rows} == {
+            metric: pytest.approx(result["metrics"][metric]) for metric in ("ap", "precision", "recall")
+        }
+        assert {row["seeds"] for row in rows} == {"1"}
+        assert f"{result['metrics']['ap']:.3f}".lstrip("0") in outcome.stdout
+        assert all(
+            float(row["ours_low"]) - 1e-9 <= float(row["ours_mean"]) <= float(row["ours_high"]) + 1e-9 for row in rows
+        )
+    assert ".747 (.055)" in outcome.stdout
+
+
+def test_the_stored_recipe_builds_the_cell(first):
+    output, _ = first
+    recipe = resolve(str(output / "cells" / MEMSEG / "recipe.yaml"), {})
+    assert (recipe.scenario, recipe.augment.kind, recipe.augment.n, recipe.seed) == ("full_shot", "memseg", 80, 0)
+    assert recipe.train.epochs == 1
+
+
+def test_finished_cells_are_not_built_again_and_tell_the_time(first, data):
+    output, _ = first
+    stamps = {path: path.stat().st_mtime_ns for path in output.rglob("result.json")}
+    again = reproduce(data, output, "--table", "5", "--seeds", "1", "--only", NONE)
+    assert again.exit_code == 0, again.output
+    assert "cell 1 of" not in again.stderr
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("result.json")} == stamps
+    plan = reproduce(data, output, "--table", "5", "--table", "6", "--seeds", "1", "--dry-run")
+    assert plan.exit_code == 0, plan.output
+    lines = plan.stdout.splitlines()
+    assert len(lines) == 10 + 1
+    assert [line.split()[0] for line in lines if line.endswith("finished")] == [NONE, MEMSEG]
+    assert [line.split()[0] for line in lines if "  begun, " in line] == [PAINTED]
+    assert lines[-1].startswith("8 of 10 cells to build: about ")
+    assert lines[-1].endswith("from 2 finished cells, without the generators' own learning and drawing")
+
+
+def test_a_dry_run_on_new_ground_times_a_few_steps_and_leaves_nothing(data, tmp_path):
+    plan = reproduce(data, tmp_path / "out", "--table", "1", "--seeds", "2", "--dry-run")
+    assert plan.exit_code == 0, plan.output
+    assert plan.stdout.count("to build, ") == 12
+    assert "from 3 training steps, timed just now" in plan.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "sets", "says"),
+    [
+        (["--table", "1", "--only", "few*"], [], "no such cell"),
+        (["--table", "1"], ["augment.n=3"], "the table decides"),
+        (["--table", "3"], ["data.few_shot=40"], "few-shot with 40 defects"),
+        (["--table", "1", "--recipe", "none"], [], "no recipe 'none'"),
+        (["--table", "1", "--weights", "gone"], [], "no weights at gone"),
+        (["--table", "1", "--layout", "coco"], [], "data.layout"),
+    ],
+    ids=["pattern", "set", "few defects", "recipe", "weights", "layout"],
+)
+def test_what_cannot_be_is_refused_at_once(data, tmp_path, more, sets, says):
+    outcome = reproduce(data, tmp_path / "out", *more, sets=sets)
+    assert isinstance(outcome.exception, InandoutError)
+    assert says in str(outcome.exception)
+    assert "\n" not in str(outcome.exception)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--table", "7"], ["--table", "1", "--seeds", "0"], ["--generator", "gan"]], ids=str
+)
+def test_wrong_usage_is_told_apart(tmp_path, more):
+    assert reproduce(tmp_path, tmp_path / "out", *more).exit_code == 2
+
+
+@pytest.mark.slow
+def test_interrupted_it_ends_with_one_line_and_goes_on_there(data, tmp_path):
+    output = tmp_path / "out"
+    sets = ["train.epochs=3", "train.checkpoint_seconds=0.01"]
+    words = arguments(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer", *words],
+        cwd=Path(__file__).parents[3],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    state = output / "cells" / NONE / "run" / "train" / "checkpoint" / "state.json"
+    deadline = time.monotonic() + 300
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith(f"error: {NONE}: interrupted ")
+    assert "Traceback" not in errors
+    again = reproduce(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
+    assert again.exit_code == 0, again.output
+    assert "epoch   1/3" not in again.stderr or "epoch   1/3" not in errors
+    assert (output / "cells" / NONE / "result.json").exists()
+    assert not (output / "cells" / NONE / "run").exists()
