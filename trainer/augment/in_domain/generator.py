@@ -147,6 +147,10 @@ class InDomain:
             part = self._read(self._material.normals[int(rng.integers(len(self._material.normals)))])
         if part.shape[:2] != (self._material.spec.height, self._material.spec.width):
             raise DataError(f"the part is {part.shape[1]} x {part.shape[0]} pixels, not the model's size")
+        if commission.region is not None and commission.region.shape != part.shape[:2]:
+            raise DataError(
+                f"the region is {commission.region.shape[1]} x {commission.region.shape[0]} pixels, the part is not"
+            )
         if commission.region is not None and not commission.region.any():
             raise DataError("the region is empty: draw one on the part")
         provenance = {"generator": "in_domain", "seed": commission.seed}
