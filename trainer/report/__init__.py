@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inspector.manifest import Calibration, Parity
+
+if TYPE_CHECKING:
+    from trainer.report.generation import GenerationFigures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,7 @@ class ReportInputs:
         worst_errors: wrong or least certain test images with heat maps, worst first.
         parity: the export gate's figures.
         provenance: nested JSON: resolved recipe, data fingerprint, package versions, seed, weights, durations.
+        generation: what is known of the synthetic defects, or None where there are none to speak of.
     """
 
     name: str
@@ -65,3 +69,4 @@ class ReportInputs:
     worst_errors: Sequence[Picture]
     parity: Parity
     provenance: Mapping[str, Any]
+    generation: "GenerationFigures | None" = None

@@ -7,7 +7,7 @@ from typing import Any
 from inspector.atomic import replacing
 from inspector.errors import SinkError
 from inspector.optional import require
-from trainer.report import ReportInputs, charts, figures, numbers, pictures
+from trainer.report import ReportInputs, charts, figures, generation, numbers, pictures
 
 _HERE = Path(__file__).parent
 _GRID = 12  # pictures in each grid
@@ -54,6 +54,7 @@ def page(inputs: ReportInputs) -> str:
         grids=_grids(inputs),
         errors=pictures.tiles(inputs.worst_errors, _ERRORS),
         provenance=sections(inputs.provenance),
+        generation=_generation(inputs),
     )
     return shown
 
@@ -91,6 +92,18 @@ def _charts(inputs: ReportInputs) -> dict[str, str]:
         "histogram": charts.histogram(judged, inputs.calibration),
         "reliability": charts.reliability(judged, inputs.calibration),
     }
+
+
+def _generation(inputs: ReportInputs) -> dict[str, Any] | None:
+    known = inputs.generation
+    if known is None:
+        return None
+    shown = {
+        "gate": generation.gate_table(known.gate),
+        "space": generation.feature_space(known.features),
+        "candidates": generation.candidates(known.chosen or ()),
+    }
+    return shown if known.gate or shown["space"] or shown["candidates"] else None
 
 
 def _grids(inputs: ReportInputs) -> list[tuple[str, list[pictures.Tile], int]]:
