@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trainer.build.index import save_samples
 from trainer.data.newfolder import write_png
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe, resolve
+from trainer.review.studio import Progress, Studio
 
 WIDTH, HEIGHT = 32, 48
 
@@ -86,6 +88,20 @@ def make_run(tmp_path):
         return Run(run, [sample.path for sample in samples[:6]])
 
     return make
+
+
+@pytest.fixture
+def settle():
+    """`settle(studio) -> Progress`: wait until it is neither loading nor drawing."""
+
+    def wait(studio: Studio) -> Progress:
+        end = time.monotonic() + 30
+        while studio.progress.state not in ("idle", "broken"):
+            assert time.monotonic() < end, studio.progress
+            time.sleep(0.01)
+        return studio.progress
+
+    return wait
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ export class Gallery {
     head.append(element("h3", title ?? `Batch ${batch.id}`), element("span", this.about(batch, images), "quiet"));
     const tiles = element("div", "", "tiles");
     tiles.append(...images.map(image => this.tile(image)));
-    tiles.append(...Array.from({ length: coming }, () => element("div", "", "tile coming")));
+    tiles.append(...Array.from({ length: coming }, placeholder));
     const group = element("section", "", "group");
     group.append(head, tiles);
     return group;
@@ -153,15 +153,15 @@ export class Gallery {
       tile = Object.assign(document.createElement("button"), { type: "button", className: "tile" });
       tile.dataset.id = image.id;
       tile.dataset.version = image.version;
-      tile.append(picture(image));
-      if (image.has_mask) tile.append(outline(image));
-      tile.append(document.createElement("span"));
+      const frame = element("span", "", "frame");
+      frame.append(picture(image), ...(image.has_mask ? [outline(image)] : []));
+      tile.append(frame, element("span", "", "label"));
       tile.addEventListener("click", () => this.select(image.id, false));
       this.tiles.set(image.id, tile);
     }
     if (image.judgement) tile.dataset.judgement = image.judgement;
     else delete tile.dataset.judgement;
-    tile.lastElementChild.textContent = WORDS[image.judgement] ?? "";
+    tile.lastElementChild.textContent = WORDS[image.judgement] ?? image.id;
     tile.setAttribute("aria-label", `Image ${image.id}, ${(WORDS[image.judgement] ?? "to judge").toLowerCase()}`);
     tile.setAttribute("aria-current", image.id === this.selected);
     return tile;
@@ -174,5 +174,11 @@ export const outlineAddress = image => `/api/images/${image.id}/outline?v=${imag
 const picture = image => Object.assign(document.createElement("img"), { src: pictureAddress(image), loading: "lazy", alt: "" });
 const outline = image =>
   Object.assign(document.createElement("img"), { src: outlineAddress(image), loading: "lazy", alt: "", className: "outline" });
+
+const placeholder = () => {
+  const tile = element("div", "", "tile coming");
+  tile.append(element("span", "", "frame"));
+  return tile;
+};
 
 const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });

@@ -19,6 +19,7 @@ export class Order {
     this.first = 0;
     byId("generator").textContent = `with ${setup.generator}`;
     byId("unsteered").hidden = this.takesPrompt || this.takesRegion;
+    byId("order").classList.toggle("unsteered", !byId("unsteered").hidden);
     byId("prompt-part").hidden = !this.takesPrompt;
     byId("region-part").hidden = byId("vary-part").hidden = !this.takesRegion;
     byId("wanted").max = setup.largest_batch;
