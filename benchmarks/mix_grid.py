@@ -20,7 +20,7 @@ from scipy.stats import bootstrap
 
 from calibration.curve import average_precision
 from inspector import imagefile, preprocess
-from trainer.augment import Learner, first_classifier, registry
+from trainer.augment import Learner, Material, first_classifier, registry
 from trainer.augment.features import Features
 from trainer.augment.gate import Gate
 from trainer.augment.in_domain.latents import mirrored
@@ -47,6 +47,7 @@ class Grid:
         self.samples = group_near_duplicates(readers.read(arguments.data / data, "auto").samples)
         self.data = data
         self._features: Features | None = None
+        self._gate: tuple[tuple[str, int], Gate] | None = None
 
     @property
     def features(self) -> Features:
@@ -118,18 +119,14 @@ class Grid:
 
     def pool(self, generator: str, scenario: str, seed: int) -> np.ndarray:
         """Features of a cell's gated synthetic images."""
-        where = "zero_shot" if generator == "memseg" else scenario
-        folder = self.folder / f"pool_{generator}_{where}_{seed}"
+        folder = self.folder / f"pool_{generator}_{scenario}_{seed}"
         if not (folder / "done").is_file():
-            recipe = self.recipe(where, seed)
-            material = fine_tune.material(self.divided(where, seed), recipe, self.arguments.weights)
-            gate = None
-            if not self.arguments.ungated:
-                imitation = list(registry.create("memseg", material, recipe).generate(60, seed + 1))
-                gate = Gate.learn(material, self.features, recipe.gate, imitation)
+            recipe = self.recipe(scenario, seed)
+            material = fine_tune.material(self.divided(scenario, seed), recipe, self.arguments.weights)
+            gate = None if self.arguments.ungated else self.gate(scenario, seed, material)
             augmenter = registry.create(generator, material, recipe)
             if isinstance(augmenter, Learner):
-                augmenter.load(self.fitted(where, seed), "cpu")
+                augmenter.load(self.fitted(scenario, seed), "cpu")
             begun = time.monotonic()
             pools.fill(augmenter, self.arguments.n, seed, folder, gate, recipe.gate.attempts)
             print(f"{self.data} pool {folder.name}: {time.monotonic() - begun:.0f} s", flush=True)
@@ -137,6 +134,14 @@ class Grid:
         spec = self.recipe(scenario, seed).input
         paths = pools.kept(folder, self.arguments.n)
         return self.cached(folder.name, lambda: (preprocess.fit(imagefile.read(path), spec) for path in paths))
+
+    def gate(self, scenario: str, seed: int, material: Material) -> Gate:
+        """The gate of a scenario and seed; the latest one is kept."""
+        if self._gate is None or self._gate[0] != (scenario, seed):
+            recipe = self.recipe(scenario, seed)
+            imitation = list(registry.create("memseg", material, recipe).generate(60, seed + 1))
+            self._gate = (scenario, seed), Gate.learn(material, self.features, recipe.gate, imitation)
+        return self._gate[1]
 
     def cell(self, scenario: str, kind: str, seed: int) -> None:
         """Train and score one cell; skipped where its scores are there."""

@@ -85,8 +85,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
         logger.info("training continues at step %d", state["step"])
     wrapped, optimiser = accelerator.prepare(raw, optimiser)
 
-    labels = [image.label for image in task.images]
-    per_epoch = math.ceil(len(order(labels, recipe.defect_share, task.seed, 0)) / recipe.batch)
+    per_epoch = math.ceil(len(draws_of(task, 0)) / recipe.batch)
     last_save = time.monotonic()
     with _board(folder, accelerator, state["step"]) as board, stop_requested() as stop, loader_deaths(stop):
         while state["step"] < recipe.epochs * per_epoch:
@@ -188,7 +187,7 @@ def batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The batches of `epoch` from batch number `first` on; each process gets its share of each batch."""
     recipe = task.recipe
-    draws = order([image.label for image in task.images], recipe.defect_share, task.seed, epoch)
+    draws = draws_of(task, epoch)
     mine = [
         shard(draws[start : start + recipe.batch], accelerator.process_index, accelerator.num_processes)
         for start in range(first * recipe.batch, len(draws), recipe.batch)
@@ -203,6 +202,18 @@ def batches(
         pin_memory=accelerator.device.type == "cuda",
     )
     yield from loader
+
+
+def draws_of(task: TrainingTask, epoch: int) -> list[Draw]:
+    """The draws of an epoch, over all processes."""
+    return order(
+        [image.label for image in task.images],
+        task.recipe.defect_share,
+        task.seed,
+        epoch,
+        [image.synthetic for image in task.images],
+        task.recipe.real_share,
+    )
 
 
 def shard(batch: Sequence[Draw], rank: int, ranks: int) -> list[Draw]:

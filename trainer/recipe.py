@@ -81,6 +81,8 @@ class TrainSection(Section):
         learning_rate: of freshly initialised parts; loaded parts get `learning_rate * loaded_scale`.
         schedule: `cosine` to zero after a linear warm-up of `warmup_epochs`, or `constant`.
         defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
+        real_share: where real and synthetic defects meet, real ones are repeated up to this share of the defects;
+            None leaves the data as it is.
         frozen: stages before and including this one keep their weights and batch statistics.
         ema: decay a step of the weights' moving average that is evaluated and exported; 0 switches it off.
         flips: mirror at random, horizontally and vertically.
@@ -99,6 +101,7 @@ class TrainSection(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: float = Field(0.0, ge=0)
     defect_share: float | None = Field(None, gt=0, lt=1)
+    real_share: float | None = Field(None, gt=0, lt=1)
     frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"
     ema: float = Field(0.0, ge=0, lt=1)
     flips: bool = True

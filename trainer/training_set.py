@@ -1,5 +1,6 @@
 """Training images as a stream of draws: which image, in which order and how mirrored depends on the seed alone."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +33,39 @@ class Draw:
     index: int
 
 
-def order(labels: Sequence[int], defect_share: float | None, seed: int, epoch: int) -> list[Draw]:
+def order(
+    labels: Sequence[int],
+    defect_share: float | None,
+    seed: int,
+    epoch: int,
+    synthetic: Sequence[bool] | None = None,
+    real_share: float | None = None,
+) -> list[Draw]:
     """The draws of one epoch: every good image once, defects repeated evenly up to `defect_share` of the epoch.
 
-    Defects are never dropped: where they are more than their share already, each comes once.
+    Where real and synthetic defects meet, real ones are repeated up to `real_share` of the defects drawn: a few
+    real ones would drown otherwise. Defects are never dropped: where they are more than their share already, each
+    comes once.
     """
     rng = np.random.default_rng([seed, epoch])
     flags = np.asarray(labels, dtype=bool)
-    good, defect = np.flatnonzero(~flags), np.flatnonzero(flags)
-    wanted = len(defect)
-    if defect_share is not None and len(good) and len(defect):
-        wanted = max(wanted, round(len(good) * defect_share / (1.0 - defect_share)))
-    rounds = [rng.permutation(defect) for _ in range(-(-wanted // max(1, len(defect))))]
-    chosen = np.concatenate([good, *rounds])[: len(good) + wanted]
-    return [Draw(epoch, position, int(index)) for position, index in enumerate(rng.permutation(chosen))]
+    made = np.zeros(len(flags), bool) if synthetic is None else np.asarray(synthetic, dtype=bool)
+    good = np.flatnonzero(~flags)
+    kinds = [kind for kind in (np.flatnonzero(flags & ~made), np.flatnonzero(flags & made)) if len(kind)]
+    shares = [1.0]
+    if len(kinds) == 2:
+        if real_share is None:
+            kinds = [np.flatnonzero(flags)]
+        else:
+            shares = [real_share, 1.0 - real_share]
+    wanted = max((len(kind) / share for kind, share in zip(kinds, shares, strict=False)), default=0)
+    if defect_share is not None and len(good) and kinds:
+        wanted = max(wanted, len(good) * defect_share / (1.0 - defect_share))
+    chosen = [good]
+    for kind, share in zip(kinds, shares, strict=False):
+        rounds = [rng.permutation(kind) for _ in range(math.ceil(wanted * share / len(kind)))]
+        chosen.append(np.concatenate(rounds)[: round(wanted * share)])
+    return [Draw(epoch, position, int(index)) for position, index in enumerate(rng.permutation(np.concatenate(chosen)))]
 
 
 class Draws(Dataset[tuple[torch.Tensor, float]]):

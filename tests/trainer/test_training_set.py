@@ -24,6 +24,22 @@ def test_order_draws_every_good_image_once_and_repeats_defects_evenly(share, def
     assert max(counts) - min(counts) <= 1
 
 
+@pytest.mark.parametrize(
+    ("real_share", "real", "synthetic"),
+    [(None, 2, 6), (0.5, 6, 6), (0.75, 18, 6), (0.1, 2, 18)],
+    ids=["as is", "half", "synthetic each once", "real each once"],
+)
+def test_real_defects_keep_their_share_beside_synthetic_ones(real_share, real, synthetic):
+    labels = [0] * 4 + [1] * 8
+    made = [False] * 6 + [True] * 6
+    drawn = [draw.index for draw in order(labels, None, 3, 0, made, real_share)]
+    assert sorted(index for index in drawn if index < 4) == [0, 1, 2, 3]
+    counts = [drawn.count(index) for index in range(4, 12)]
+    assert (sum(counts[:2]), sum(counts[2:])) == (real, synthetic)
+    assert max(counts[:2]) - min(counts[:2]) <= 1
+    assert max(counts[2:]) - min(counts[2:]) <= 1
+
+
 def test_order_differs_by_epoch_and_repeats_by_seed():
     assert order(LABELS, 0.5, 3, 0) == order(LABELS, 0.5, 3, 0)
     assert order(LABELS, 0.5, 3, 0) != order(LABELS, 0.5, 3, 1)

@@ -18,6 +18,11 @@ def divide(samples: list[Sample], recipe: Recipe) -> list[Sample]:
         DataError: too few defects for the scenario.
     """
     assigned = split.assign(samples, recipe.seed, recipe.data.val_fraction, recipe.data.test_fraction)
+    return restrict(assigned, recipe)
+
+
+def restrict(assigned: list[Sample], recipe: Recipe) -> list[Sample]:
+    """Leave out the training defects that the scenario does not see; raises as `divide`."""
     if recipe.scenario == "zero_shot":
         assigned = split.zero_shot(assigned)
     elif recipe.scenario == "few_shot":

@@ -59,9 +59,10 @@ def generate(
     """Draw defects on the good training images of a data set.
 
     Writes images/, masks/, provenance.jsonl and a contact sheet, all or nothing. A generator that learns is trained
-    first. Where the data set has no splits, it gets the splits of a build.
+    first. Where the data set has no splits, every good image is used.
     """
     import json
+    from dataclasses import replace
 
     from inspector import log
     from inspector.errors import DataError
@@ -91,9 +92,9 @@ def generate(
     from trainer.build import fine_tune, splits
     from trainer.data import readers
     from trainer.data.newfolder import new_folder, write_png
-    from trainer.data.split import group_near_duplicates
 
-    samples = splits.divide(group_near_duplicates(readers.read(data, layout).samples), resolved)
+    found = readers.read(data, layout).samples
+    samples = splits.restrict([replace(sample, split=sample.split or "train") for sample in found], resolved)
     material = fine_tune.material(samples, resolved, weights)
     if not material.normals:
         raise DataError(f"{data} has no good training image to draw on: add some, or name another --layout")

@@ -4,25 +4,32 @@ import pytest
 
 from inspector.errors import DataError, RecipeError
 from inspector.preprocess import InputSpec
-from trainer.augment import registry
+from trainer.augment import Augmenter, Learner, Material, registry
 from trainer.augment.memseg import MemSeg
+from trainer.recipe import resolve
 
 
-def test_every_entry_can_be_made_and_draws(tmp_path):
+@pytest.fixture
+def material(tmp_path) -> Material:
     cv2.imwrite(str(tmp_path / "part.png"), np.full((32, 32), 90, np.uint8))
-    for kind in registry.AUGMENTERS:
-        augmenter = registry.create(kind, [tmp_path / "part.png"], InputSpec(width=32, height=32))
+    return Material([tmp_path / "part.png"], [tmp_path / "part.png"], InputSpec(width=32, height=32))
+
+
+@pytest.mark.parametrize("name", registry.AUGMENTERS)
+def test_every_entry_can_be_made(name, material):
+    augmenter: Augmenter = registry.create(name, material, resolve("default", {}))
+    if not isinstance(augmenter, Learner):
         assert len(list(augmenter.generate(2, 0))) == 2
 
 
-def test_options_are_passed_on(tmp_path):
-    made = registry.create("memseg", [tmp_path / "part.png"], InputSpec(), structural_share=0.25)
+def test_the_recipe_is_heeded(material, tmp_path):
+    made = registry.create("memseg", material, resolve("default", {"augment.line_share": 0.25}))
     assert isinstance(made, MemSeg)
-    assert made.structural_share == 0.25
+    assert made.line_share == 0.25
     with pytest.raises(DataError, match="texture folder"):
-        registry.create("memseg", [tmp_path / "part.png"], InputSpec(), textures=tmp_path / "none")
+        registry.create("memseg", material, resolve("default", {"augment.textures": str(tmp_path / "none")}))
 
 
-def test_unknown_kind_names_the_known():
+def test_unknown_name_tells_the_known(material):
     with pytest.raises(RecipeError, match="'cutpaste': use memseg"):
-        registry.create("cutpaste", [], InputSpec())
+        registry.create("cutpaste", material, resolve("default", {}))

@@ -96,7 +96,8 @@ def test_scoring_the_folder_gives_the_builds_verdicts(built, data, tmp_path):
 def test_the_bundle_tells_what_it_is(built, data):
     made, run = built
     manifest = made.manifest
-    assert manifest.provenance["recipe"]["augment"] == {"kind": "memseg", "n": 6, "textures": None}
+    assert manifest.provenance["recipe"]["augment"]["kind"] == "memseg"
+    assert manifest.provenance["recipe"]["augment"]["n"] == 6
     assert manifest.provenance["data"]["images"] == 42
     assert manifest.parity.verdict_flips == 0
     assert manifest.parity.max_probability_difference <= manifest.parity.tolerance

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
-from trainer.augment import registry
+from trainer.augment.memseg import MemSeg
 from trainer.cli import cli
 from trainer.data import readers, synth
 
@@ -32,7 +32,7 @@ def test_images_masks_records_and_sheet_are_written(data, tmp_path):
     assert sorted(path.name for path in output.iterdir()) == ["images", "masks", "provenance.jsonl", "sheet.png"]
     records = [json.loads(line) for line in (output / "provenance.jsonl").read_text().splitlines()]
     good = [s.path for s in readers.read(data).samples if s.label == 0 and s.split == "train"]
-    expected = registry.create("memseg", good, InputSpec(width=32, height=48)).generate(5, 3)
+    expected = MemSeg(good, InputSpec(width=32, height=48)).generate(5, 3)
     for record, image in zip(records, expected, strict=True):
         np.testing.assert_array_equal(cv2.imread(str(output / record["path"]))[..., ::-1], image.pixels)
         np.testing.assert_array_equal(cv2.imread(str(output / record["mask"]), cv2.IMREAD_UNCHANGED), image.mask)
@@ -74,7 +74,7 @@ def test_refusals_leave_nothing(data, tmp_path, arguments, says):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--n", "0"], ["--width", "8"], ["--augment", "magic"], ["--seed", "-1"]], ids=str
+    "arguments", [["--n", "0"], ["--width", "8"], ["--generator", "magic"], ["--seed", "-1"]], ids=str
 )
 def test_wrong_usage_is_told_apart(tmp_path, arguments):
     assert _generate("--output", tmp_path / "out", *arguments).exit_code == 2
