@@ -148,7 +148,7 @@ def _network(kind: Any, folder: Path, base: str) -> torch.nn.Module:
         raise InandoutError(
             f"the weights in {folder} lack {len(missing)} tensor(s), {missing[0]} for one: fetch them again"
         )
-    return network.float().eval()  # type: ignore[no-any-return]
+    return network.float().eval()
 
 
 def _has_words(folder: Path) -> bool:
