@@ -14,3 +14,5 @@ def configure(verbosity: int = 0) -> None:
     root.setLevel(logging.WARNING)
     for package in ("inspector", "trainer", "calibration", "models"):
         logging.getLogger(package).setLevel(level)
+    # on import it warns of 4-bit kernels, which nothing here uses
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

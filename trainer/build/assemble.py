@@ -20,6 +20,7 @@ from inspector.preprocess import InputSpec
 from trainer.build.evaluate import judged
 from trainer.recipe import Recipe
 from trainer.report import Picture, ReportInputs, Scores, render
+from trainer.report.generation import GenerationFigures
 from trainer.training_set import TrainingImage
 
 _GRID = 12
@@ -46,6 +47,7 @@ class Outcome:
     parity: Parity
     model: Path
     provenance: dict[str, Any]
+    generation: GenerationFigures | None
 
     @property
     def judged_images(self) -> Sequence[TrainingImage]:
@@ -141,6 +143,7 @@ def _report(
         worst_errors=worst,
         parity=outcome.parity,
         provenance=outcome.provenance,
+        generation=outcome.generation,
     )
 
 

@@ -1,19 +1,23 @@
 """Stage `generate`: pools of synthetic defects for training, and for calibration where no real defect is at hand."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 
-from trainer.augment import Augmenter, Learner, Material, registry
+from inspector import imagefile, preprocess
+from trainer.augment import Augmenter, Learner, Material, feature_space, registry
 from trainer.augment.features import Features
 from trainer.augment.gate import Gate
 from trainer.augment.mix import CANDIDATES
 from trainer.build import pools
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
+from trainer.report.generation import GenerationFigures
 from trainer.stages import read_json, write_json
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,7 @@ CALIBRATION = "calibration"
 _CALIBRATION_DEFECTS = 60
 _CALIBRATION_SEED = 1_000_003
 _IMITATIONS = 60
+_FEWEST_SHOWN, _MOST_SHOWN = 3, 100
 
 
 def generators(recipe: Recipe) -> dict[str, float]:
@@ -75,7 +80,7 @@ def work(
     Raises:
         DataError: no image of a pool passed the gate, or a generator refuses its images.
     """
-    gate = None
+    gate = features = None
     if wanted(recipe) and recipe.gate.enabled:
         features = Features(train.weights, str(accelerator.device))
         imitation = list(registry.create("memseg", train, recipe).generate(_IMITATIONS, recipe.seed + 1))
@@ -94,7 +99,10 @@ def work(
         # MemSeg whatever the recipe trains on: it asks for good images alone
         augmenter = registry.create("memseg", calibration, recipe)
         pools.fill(augmenter, _CALIBRATION_DEFECTS, recipe.seed + _CALIBRATION_SEED, folder / CALIBRATION, None, 1)
-    write_json(folder / FIGURES, {"gate": None if gate is None else gate.figures()})
+    figures: dict[str, Any] = {"thresholds": None, "space": None}
+    if gate is not None and features is not None:
+        figures = {"thresholds": gate.figures(), "space": _space(train, recipe, features, folder)}
+    write_json(folder / FIGURES, figures)
     write_json(
         folder / pools.RECORDS,
         [
@@ -104,6 +112,42 @@ def work(
             if record["kept"]
         ],
     )
+
+
+def figures(folder: Path, recipe: Recipe, searched: Sequence[Mapping[str, Any]] | None) -> GenerationFigures | None:
+    """What the report tells of the synthetic defects; None where training has none."""
+    rows = []
+    for name in wanted(recipe):
+        records = read_json(folder / name / pools.RECORDS)
+        reasons = Counter(record["reason"] for record in records if not record["kept"])
+        rows.append({"generator": name, "drawn": len(records), "kept": len(records) - reasons.total(), **reasons})
+    if not rows:
+        return None
+    space = read_json(folder / FIGURES)["space"]
+    return GenerationFigures(
+        gate=rows,
+        features=None if space is None else {name: np.array(points) for name, points in space.items()},
+        chosen=searched,
+    )
+
+
+def _space(train: Material, recipe: Recipe, features: Features, folder: Path) -> dict[str, list[list[float]]] | None:
+    """Real and synthetic images in the plane of `trainer.augment.feature_space`, some of each group."""
+    groups: dict[str, Sequence[Path]] = {"real normal": train.normals, "real defect": train.defects}
+    for name in wanted(recipe):
+        groups["memseg" if name == "memseg" else "diffusion"] = pools.kept(folder / name)
+    if sum(map(len, groups.values())) < _FEWEST_SHOWN:
+        return None
+    maps = {}
+    for name, paths in groups.items():
+        chosen = (
+            [paths[index] for index in np.unique(np.linspace(0, len(paths) - 1, _MOST_SHOWN).astype(int))]
+            if paths
+            else []
+        )
+        if chosen:
+            maps[name] = features.of(preprocess.fit(imagefile.read(path), recipe.input) for path in chosen)
+    return {name: points.round(3).tolist() for name, points in feature_space.project(maps).items()}
 
 
 def calibration_material(train: Material, samples: Sequence[Sample]) -> Material | None:

@@ -29,6 +29,7 @@ from trainer.build import (
 from trainer.data import readers
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
+from trainer.report.generation import GenerationFigures
 from trainer.review import accepted as reviewed
 from trainer.run_lock import exclusive
 from trainer.training_set import TrainingImage
@@ -55,6 +56,7 @@ class Prepared:
     data: dict[str, Any]
     seconds: dict[str, float]
     fingerprint: str
+    generation: GenerationFigures | None
 
 
 def build(
@@ -181,6 +183,7 @@ def _prepare(
         | ({} if tuned is None else {"fine_tune": tuned.seconds})
         | {"generate": generated.seconds, "mix": mixed.seconds},
         fingerprint=mixed.fingerprint,
+        generation=generate.figures(generated.folder, recipe, mix.table(mixed.folder)),
     )
 
 
@@ -283,6 +286,7 @@ def _finish(
         parity=Parity.model_validate(stages.read_json(exported.folder / "parity.json")),
         model=exported.folder / export.MODEL,
         provenance=assemble.provenance(recipe, prepared.data, weights, model.config.as_dict(), seconds),
+        generation=prepared.generation,
     )
     folder = run / "report"
     folder.mkdir(exist_ok=True)

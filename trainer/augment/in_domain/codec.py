@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
+from diffusers.utils import logging as diffusers_logging
 from torch.nn.functional import pad
 
 from inspector.errors import InandoutError
@@ -58,6 +59,7 @@ def open_tiny(choice: str, device: str) -> TinyCodec | None:
     if choice == "small":
         return None
     wanted = _HUB if choice == "auto" else choice
+    diffusers_logging.set_verbosity_error()  # TAESDXL's published configuration has a key the library ignores, and says so
     try:
         network = AutoencoderTiny.from_pretrained(wanted, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
