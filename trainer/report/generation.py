@@ -121,6 +121,6 @@ def feature_space(features: Mapping[str, npt.NDArray[np.floating[Any]]] | None) 
         axes.margins(0.06)
         axes.set(xticks=[], yticks=[], xlabel="first feature axis", ylabel="second feature axis")
         axes.spines[["left", "bottom"]].set_visible(True)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), labelcolor=MUTED, handletextpad=0.3)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, labelcolor=MUTED, handletextpad=0.2)
 
-    return render(draw, "Real and synthetic images in feature space", width=9.2, height=4.4)
+    return render(draw, "Real and synthetic images in feature space", width=8.4, height=4.4)
