@@ -5,6 +5,7 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -23,7 +24,7 @@ WEIGHTS = "pytorch_lora_weights.safetensors"
 _PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te_text_model"}
 
 
-def networks(pipeline: StableDiffusionPipeline, text_encoder: bool = True) -> dict[str, torch.nn.Module]:
+def networks(pipeline: StableDiffusionPipeline, text_encoder: bool = True) -> dict[str, Any]:
     """The networks that take adapters, by their names in the pipeline."""
     return {"unet": pipeline.unet} | ({"text_encoder": pipeline.text_encoder} if text_encoder else {})
 

@@ -36,8 +36,9 @@ class Noisy:
 
     def to(self, device: torch.device) -> "Noisy":
         """The same on a device."""
-        moved = (tensor.to(device) for tensor in (self.latents, self.timesteps, self.target, self.weight))
-        return Noisy(*moved, self.prompt)
+        tensors = (self.latents, self.timesteps, self.target, self.weight)
+        latents, timesteps, target, weight = (tensor.to(device) for tensor in tensors)
+        return Noisy(latents, timesteps, target, weight, self.prompt)
 
 
 class Denoiser(torch.nn.Module):

@@ -1,9 +1,9 @@
 """What fine-tuning will take of the device's memory, counted before it starts."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,8 @@ from trainer.augment.stable_diffusion.dataset import TrainingSet
 from trainer.generator_sections import StableDiffusionSection
 
 logger = logging.getLogger(__name__)
-_GIB = 2**30
-# Autocast keeps a second, float32 copy of what norms are given.
-_AUTOCAST = 1.5
-# Fragmentation, workspaces of convolutions, autocast's copies of the adapters.
+_SIDES = (8, 16)
+# Fragmentation, and workspaces of convolutions.
 _MARGIN = 1.1
 _BYTES_AN_ADAPTER_WEIGHT = 8  # value and gradient
 _BYTES_OF_STATE = {"adamw8bit": 2, "adamw": 8}
@@ -59,83 +57,104 @@ def check(
 ) -> int:
     """Say what fine-tuning will use, and how many images of each kind go through the network at once.
 
-    The batch is halved until it fits; gradients are then accumulated, and the step stays the same size.
+    The batch is halved until it fits; gradients are then accumulated, and the step stays the same size. The networks
+    are on `device` afterwards, frozen weights in `dtype`, adapters in float32.
 
     Raises:
         InandoutError: not even one image of each kind fits.
     """
-    needed = estimate(pipeline, data, section, dtype)
-    free = free_bytes(device, pipeline)
+    networks = adapters.networks(pipeline)
+    needed = weights(networks, section, dtype)
+    free = _free(device, networks)
+    _refuse(needed, free, device, section)
+    for network in networks.values():
+        _move(network, dtype, device)
+    needed = replace(
+        needed, activations=sum(_activations(pipeline.unet, size, dtype, section) for size in _sizes(data))
+    )
     images = -(-section.batch // processes)
     while images > 1 and free is not None and needed.total(images) > free:
         images = -(-images // 2)
-    if free is not None and needed.total(images) > free:
-        hint = "" if section.gradient_checkpointing else ", switch stable_diffusion.gradient_checkpointing on"
-        raise InandoutError(
-            f"fine-tuning takes about {_gib(needed.total(1))} with one image at once, and {device} has "
-            f"{_gib(free)} free: lower stable_diffusion.bucket_base{hint} or use another device"
-        )
+    _refuse(needed, free, device, section)
     logger.info(
         "fine-tuning on %s in %s: weights %s, adapters %s, optimiser %s, activations %s an image of each kind; about "
         "%s in all with %d at once, %s free%s",
         device,
         str(dtype).removeprefix("torch."),
-        *(_gib(size) for size in (needed.weights, needed.adapters, needed.optimiser, needed.activations)),
-        _gib(needed.total(images)),
+        *(_size(size) for size in (needed.weights, needed.adapters, needed.optimiser, needed.activations)),
+        _size(needed.total(images)),
         images,
-        "unknown" if free is None else _gib(free),
+        "unknown" if free is None else _size(free),
         ", gradient checkpointing" if section.gradient_checkpointing else "",
     )
     return images
 
 
-def estimate(
-    pipeline: StableDiffusionPipeline, data: TrainingSet, section: StableDiffusionSection, dtype: torch.dtype
-) -> Memory:
-    """Count the memory of fine-tuning a pipeline with adapters in it."""
-    networks = adapters.networks(pipeline)
+def weights(networks: Mapping[str, torch.nn.Module], section: StableDiffusionSection, dtype: torch.dtype) -> Memory:
+    """Count what fine-tuning takes whatever the images' size."""
     learned = sum(weight.numel() for network in networks.values() for weight in lora.parameters(network))
     every = sum(weight.numel() for network in networks.values() for weight in network.parameters())
-    sizes = [
-        max((picture.latents[0].mean.shape[1:] for picture in pictures), key=lambda size: size[0] * size[1])
-        for pictures in (data.instances, data.priors)
-        if pictures
-    ]
     return Memory(
         weights=(every - learned) * dtype.itemsize,
         adapters=learned * _BYTES_AN_ADAPTER_WEIGHT,
         optimiser=learned * _BYTES_OF_STATE[section.optimiser],
-        activations=sum(activations(pipeline.unet, size, dtype, section.gradient_checkpointing) for size in sizes),
+        activations=0,
     )
 
 
-def activations(unet: UNet2DConditionModel, size: tuple[int, int], dtype: torch.dtype, checkpointing: bool) -> int:
+def _activations(
+    unet: UNet2DConditionModel, size: tuple[int, int], dtype: torch.dtype, section: StableDiffusionSection
+) -> int:
     """Bytes that the UNet keeps for the backward pass of one latent of `size` (height, width).
 
-    Counted by running a copy without data, on the meta device. With checkpointing a block keeps its input alone, and
-    one block at a time is computed again.
+    Counted on two small latents and extended in proportion to the area, which holds for attention that does not keep
+    its matrix. With checkpointing a block keeps its input alone, and one block at a time is computed again.
     """
-    with torch.device("meta"):
-        copy: Any = type(unet).from_config(unet.config)
-        copy.add_adapter(unet.peft_config[lora.ADAPTER], adapter_name=lora.ADAPTER)
-        torch.nn.Module.to(copy, dtype).requires_grad_(False)
-        for weight in lora.parameters(copy):
-            weight.requires_grad_(True)
-        copy.set_attn_processor(_LeanAttention())
-        latents = torch.empty(1, unet.config.in_channels, *size, dtype=dtype)
-        states = torch.empty(1, 77, unet.config.cross_attention_dim, dtype=dtype, requires_grad=True)
-        with _counted(copy) as count:
-            copy(latents, torch.zeros(1, dtype=torch.long), encoder_hidden_states=states)
-    factor = 1.0 if dtype == torch.float32 else _AUTOCAST
-    kept = count.outside + (count.inputs + max(count.blocks) if checkpointing else sum(count.blocks))
-    return int(factor * kept)
+    small, large = (_kept(unet, side, dtype, section.gradient_checkpointing) for side in _SIDES)
+    areas = [side * side for side in _SIDES]
+    slope = (large - small) / (areas[1] - areas[0])
+    return int(max(0.0, small + slope * (size[0] * size[1] - areas[0])))
 
 
-def free_bytes(device: torch.device, pipeline: StableDiffusionPipeline) -> int | None:
-    """Bytes free for fine-tuning on a device, what the pipeline occupies there already included; None: unknown."""
+def _kept(unet: UNet2DConditionModel, side: int, dtype: torch.dtype, checkpointing: bool) -> int:
+    unet.disable_gradient_checkpointing()
+    device = unet.device
+    latents = torch.zeros(1, unet.config.in_channels, side, side, dtype=dtype, device=device)
+    states = torch.zeros(1, 77, unet.config.cross_attention_dim, dtype=dtype, device=device, requires_grad=True)
+    with _counted(unet) as count, torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        unet(latents, torch.zeros(1, dtype=torch.long, device=device), encoder_hidden_states=states)
+    return count.outside + (count.inputs + max(count.blocks) if checkpointing else sum(count.blocks))
+
+
+def _sizes(data: TrainingSet) -> list[tuple[int, int]]:
+    """The largest latents of each kind."""
+    sizes = [[picture.latents[0].mean.shape for picture in kind] for kind in (data.instances, data.priors) if kind]
+    return [max(((shape[1], shape[2]) for shape in kind), key=lambda size: size[0] * size[1]) for kind in sizes]
+
+
+def _refuse(needed: Memory, free: int | None, device: torch.device, section: StableDiffusionSection) -> None:
+    if free is not None and needed.total(1) > free:
+        hint = "" if section.gradient_checkpointing else ", switch stable_diffusion.gradient_checkpointing on"
+        raise InandoutError(
+            f"fine-tuning takes about {_size(needed.total(1))} with one image at once, and {device} has "
+            f"{_size(free)} free: lower stable_diffusion.bucket_base{hint} or use another device"
+        )
+
+
+def _move(network: torch.nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    """Put a network on the device, frozen weights in `dtype`, adapters in float32; nothing in it drops out."""
+    learned = {id(parameter) for parameter in lora.parameters(network)}
+    for tensor in (*network.parameters(), *network.buffers()):
+        kind = torch.float32 if id(tensor) in learned else dtype if tensor.is_floating_point() else None
+        tensor.data = tensor.data.to(device, kind)
+    network.eval()
+
+
+def _free(device: torch.device, networks: Mapping[str, torch.nn.Module]) -> int | None:
+    """Bytes free on a device, what the networks occupy there already included; None: unknown."""
     held = sum(
         weight.nbytes
-        for network in adapters.networks(pipeline).values()
+        for network in networks.values()
         for weight in network.parameters()
         if weight.device.type == device.type
     )
@@ -146,7 +165,7 @@ def free_bytes(device: torch.device, pipeline: StableDiffusionPipeline) -> int |
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0) + held
+    return next((int(line.split()[1]) * 1024 + held for line in lines if line.startswith("MemAvailable:")), None)
 
 
 @dataclass(slots=True)
@@ -160,7 +179,7 @@ class _Count:
 
 @contextmanager
 def _counted(unet: torch.nn.Module) -> Iterator[_Count]:
-    """Count what a forward pass on the meta device keeps for the backward pass, each tensor once."""
+    """Count what a forward pass keeps for the backward pass, each tensor once, without weights."""
     count, inside, seen = _Count(0, 0, [0]), False, []
     known = {id(weight) for weight in (*unet.parameters(), *unet.buffers())}
 
@@ -199,30 +218,5 @@ def _counted(unet: torch.nn.Module) -> Iterator[_Count]:
             handle.remove()
 
 
-class _Kept(torch.autograd.Function):
-    """Stands for attention that keeps its inputs and its answer, and never the matrix of weights."""
-
-    @staticmethod
-    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        answer = torch.empty_like(query)
-        ctx.save_for_backward(query, key, value, answer)
-        return answer
-
-
-class _LeanAttention:
-    """An attention processor for counting: projections as they are, attention by `_Kept`."""
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
-        **_options: Any,
-    ) -> torch.Tensor:
-        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        answer = _Kept.apply(attn.to_q(hidden_states), attn.to_k(source), attn.to_v(source))
-        return attn.to_out[1](attn.to_out[0](answer))
-
-
-def _gib(size: int) -> str:
-    return f"{size / _GIB:.2f} GiB"
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

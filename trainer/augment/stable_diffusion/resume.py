@@ -22,21 +22,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _SETTINGS = "fine_tuning.json"
 # What a recipe says about drawing, and about how training runs rather than what it ends at.
-_WITHOUT_EFFECT = frozenset(
-    {
-        "defect_prompts",
-        "negative_prompt",
-        "regularisation_images",
-        "zero_shot_normals",
-        "epochs",
-        "merge_alpha",
-        "gradient_checkpointing",
-        "checkpoint_seconds",
-        "sampler_steps",
-        "guidance",
-        "generation_batch",
-    }
-)
+_WITHOUT_EFFECT = {
+    "defect_prompts",
+    "negative_prompt",
+    "regularisation_images",
+    "zero_shot_normals",
+    "epochs",
+    "merge_alpha",
+    "gradient_checkpointing",
+    "checkpoint_seconds",
+    "sampler_steps",
+    "guidance",
+    "generation_batch",
+}
 
 
 def identity(settings: Sequence[Any], files: Sequence[Path]) -> str:

@@ -86,8 +86,8 @@ class Step:
             shares = torch.tensor([len(part) / len(parts[index]) for index, part in now], device=totals.device)
             weights = torch.tensor([self.prior_weight if index else 1.0 for index, _ in now], device=totals.device)
             last = start + size >= longest
-            alone = isinstance(self.network, DistributedDataParallel) and not last
-            with self.network.no_sync() if alone else nullcontext():
+            network = self.network
+            with network.no_sync() if isinstance(network, DistributedDataParallel) and not last else nullcontext():
                 with torch.autocast(totals.device.type, self.dtype, enabled=self.dtype != torch.float32):
                     means = torch.stack(self.network(*(part for _, part in now)))
                 self.scaler.scale((means * shares * weights).sum()).backward()

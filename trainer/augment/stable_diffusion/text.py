@@ -1,6 +1,7 @@
 """Prompts to token ids to text states, with clip skip, and no silent truncation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -44,7 +45,8 @@ def encode(text_encoder: torch.nn.Module, ids: torch.Tensor, clip_skip: int = 1)
             f"stable_diffusion.clip_skip is {clip_skip}, and the text encoder has {len(states) - 1} layers: lower it"
         )
     # Older transformers keep CLIP's parts one level down, in `text_model`.
-    return getattr(text_encoder, "text_model", text_encoder).final_layer_norm(states[-clip_skip])
+    parts: Any = getattr(text_encoder, "text_model", text_encoder)
+    return parts.final_layer_norm(states[-clip_skip])
 
 
 def prompt_states(pipeline: StableDiffusionPipeline, prompts: Sequence[str], clip_skip: int = 1) -> torch.Tensor:

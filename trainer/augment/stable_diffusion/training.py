@@ -87,7 +87,9 @@ def fine_tune(
 
     dtype = precision.resolve(section.precision, device)
     progress = Progress(0, preflight.check(pipeline, data, section, dtype, device, accelerator.num_processes))
-    denoiser = _prepared(pipeline, section, dtype, ids)
+    if section.gradient_checkpointing:
+        pipeline.unet.enable_gradient_checkpointing()
+    denoiser = Denoiser(pipeline.unet, pipeline.text_encoder, ids, section.clip_skip)
     weights = [
         parameter
         for network in adapters.networks(pipeline, section.text_encoder).values()
@@ -164,26 +166,6 @@ def batch(
             mine = share(len(draws), accelerator.process_index, accelerator.num_processes)
             parts.append(whole[mine].to(accelerator.device))
     return parts
-
-
-def _prepared(
-    pipeline: StableDiffusionPipeline, section: StableDiffusionSection, dtype: torch.dtype, ids: torch.Tensor
-) -> Denoiser:
-    """The networks on the device, frozen weights in `dtype`, adapters in float32."""
-    for network in (pipeline.unet, pipeline.text_encoder):
-        learned = {id(parameter) for parameter in lora.parameters(network)}
-        for tensor in (*network.parameters(), *network.buffers()):
-            if id(tensor) in learned:
-                tensor.data = tensor.data.to(ids.device, torch.float32)
-            else:
-                tensor.data = tensor.data.to(ids.device, dtype if tensor.is_floating_point() else None)
-        # Nothing here has dropout; evaluation mode makes sure of it.
-        network.eval()
-    if section.gradient_checkpointing:
-        pipeline.unet.enable_gradient_checkpointing()
-    else:
-        pipeline.unet.disable_gradient_checkpointing()
-    return Denoiser(pipeline.unet, pipeline.text_encoder, ids, section.clip_skip)
 
 
 def _finish(
