@@ -101,7 +101,7 @@ class Painter:
                 f"{spec.width} x {spec.height}: reload the page"
             )
         if region is not None and not region.any():
-            region = None
+            raise DataError("the region is empty: paint it larger, or clear it and leave the place to the generator")
         return replace(order, prompt=prompt, normal=normal or 0, region=region)
 
     def draw(self, order: Order, index: int) -> SyntheticImage:

@@ -47,7 +47,7 @@ def test_an_outline_runs_around_the_defect(tmp_path):
     ]
     xs, ys = zip(*points, strict=True)
     # pixel centres lie at .5; the gap is two pixels
-    assert (min(xs), max(xs)) == (-1.5, 21.5) and (min(ys), max(ys)) == (98.5, 111.5)
+    assert (xs.min(), xs.max()) == (-1.5, 21.5) and (ys.min(), ys.max()) == (98.5, 111.5)
 
 
 def test_an_empty_mask_has_an_empty_outline(tmp_path):

@@ -119,6 +119,7 @@ def test_a_full_disk_leaves_no_half_picture(run, make_studio, settle, monkeypatc
         pytest.param(
             {"prompt": "p", "region": np.ones((10, 20), np.uint8)}, "the region is 20 x 10 pixels", id="region's size"
         ),
+        pytest.param({"prompt": "p", "region": FULL * 0}, "the region is empty", id="empty region"),
     ],
 )
 def test_orders_that_cannot_be_drawn(make_studio, settle, order, says):

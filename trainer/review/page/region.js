@@ -113,6 +113,9 @@ function paint(brush, stroke) {
     brush.fillRect(Math.min(x, right), Math.min(y, bottom), Math.abs(right - x), Math.abs(bottom - y));
     return;
   }
+  brush.beginPath();
+  brush.arc(x, y, stroke.size / 2, 0, 2 * Math.PI); // a line without length draws nothing
+  brush.fill();
   brush.lineWidth = stroke.size;
   brush.beginPath();
   brush.moveTo(x, y);
