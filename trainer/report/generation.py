@@ -39,8 +39,8 @@ class GenerationFigures:
             (any other key counts as a reason of its own); empty where nothing was generated.
         features: `(N, 2)` projected features by group - `real normal`, `real defect`, `memseg`, `diffusion` - all
             by the same projection; groups may be missing or empty.
-        chosen: the search for the mix, one mapping a candidate: `n, share` (of diffusion, 0..1), `ap` (validation)
-            and `chosen` (whether it won); None where the recipe fixed the mix.
+        chosen: the search for the mix, one mapping a candidate: `n, share` (of diffusion, 0..1), `ap` (validation),
+            its standard `error` where known, and `chosen` (whether it won); None where the recipe fixed the mix.
     """
 
     gate: Sequence[Mapping[str, Any]] = ()
@@ -91,7 +91,7 @@ def candidates(chosen: Sequence[Mapping[str, Any]]) -> list[Candidate]:
         Candidate(
             n=count(row["n"]),
             share=percent(row.get("share")) if row["n"] else MISSING,
-            ap=share(row.get("ap")),
+            ap=f"{share(row.get('ap'))} ± {share(row['error'])}" if row.get("error") else share(row.get("ap")),
             chosen=bool(row.get("chosen")),
         )
         for row in chosen

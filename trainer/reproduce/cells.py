@@ -142,8 +142,10 @@ def require_test_split(dataset: DataSet) -> None:
 
 def training_draws(labels: Sequence[int], synthetic: int, recipe: Recipe) -> int:
     """Images drawn in a whole training on real images of these `labels` (0/1) and so many synthetic defects."""
-    everything = [*labels, *[1] * synthetic]
-    return recipe.train.epochs * len(order(everything, recipe.train.defect_share, recipe.seed, 0))
+    everything, generated = [*labels, *[1] * synthetic], [False] * len(labels) + [True] * synthetic
+    section = recipe.train
+    epoch = order(everything, section.defect_share, recipe.seed, 0, generated, section.real_share)
+    return section.epochs * len(epoch)
 
 
 def build_all(

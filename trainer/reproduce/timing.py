@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from inspector.preprocess import InputSpec
 from models.classifier import STAGES, Classifier, ClassifierConfig
 from trainer import classify
+from trainer.build import splits
 from trainer.build.network import images
-from trainer.data import split
 from trainer.data.samples import DataSet, Sample
 from trainer.optimisation import freeze, keep_frozen_statistics, make_optimiser
 from trainer.reproduce.cells import Result, training_draws
@@ -149,13 +149,7 @@ def duration(length: float) -> str:
 
 def _divided(cell: Cell, dataset: DataSet) -> list[Sample]:
     """The split that the build will make, but for its near-duplicates, which only reading every image would tell."""
-    recipe = cell.recipe
-    samples = split.assign(dataset.samples, recipe.seed, recipe.data.val_fraction, recipe.data.test_fraction)
-    if recipe.scenario == "zero_shot":
-        return split.zero_shot(samples)
-    if recipe.scenario == "few_shot":
-        return split.few_shot(samples, recipe.data.few_shot, recipe.seed)
-    return samples
+    return splits.divide(list(dataset.samples), cell.recipe)
 
 
 def _scoring_seconds(model: Classifier, paths: Sequence[Path], spec: InputSpec, device: torch.device) -> float:

@@ -16,7 +16,7 @@ GATE = [
 ]
 SEARCH = [
     {"n": 0, "share": 0.0, "ap": 0.71, "chosen": False},
-    {"n": 80, "share": 0.5, "ap": 0.8126, "chosen": True},
+    {"n": 80, "share": 0.5, "ap": 0.8126, "error": 0.0104, "chosen": True},
     {"n": 120, "share": 1.0, "ap": float("nan"), "chosen": False},
 ]
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -60,7 +60,7 @@ def test_acceptance_of_odd_rows(row, titles, expected):
 def test_the_search_in_the_order_tried():
     assert generation.candidates(SEARCH) == [
         Candidate("0", "–", "0.710", False),
-        Candidate("80", f"50.0{THIN}%", "0.813", True),
+        Candidate("80", f"50.0{THIN}%", "0.813 ± 0.010", True),
         Candidate("120", f"100.0{THIN}%", "–", False),
     ]
 
