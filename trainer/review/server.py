@@ -47,14 +47,9 @@ def serve(
         InandoutError: the run, the generator, the host or the port cannot be used.
     """
     if not remote and not is_loopback(host):
-        raise DataError(
-            f"{host} is not this machine's loopback, and the page has no log-in: add --allow-remote to insist"
-        )
-    if run.is_dir():
-        with exclusive(run):  # a build in progress would change the run under our feet
-            folder = open_run(run)
-    else:
-        folder = open_run(run)
+        raise DataError(f"{host} is not this machine's loopback, and the page has no log-in: --allow-remote insists")
+    _require_no_build(run)
+    folder = open_run(run)
     painter = Painter(generator or folder.default_generator(), folder)
     with listen(host, port) as listener:
         store = run / accepted.STORE

@@ -42,10 +42,8 @@ def test_an_outline_runs_around_the_defect(tmp_path):
     write_png(tmp_path / "m.png", mask)
     svg = outline_svg(tmp_path / "m.png")
     assert 'viewBox="0 0 100 200"' in svg
-    points = [
-        (float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)[LZ]", svg.split('d="')[1].split('"')[0])
-    ]
-    xs, ys = zip(*points, strict=True)
+    path = re.search(r' d="([^"]*)"', svg).group(1)
+    xs, ys = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)[LZ]", path), float).T
     # pixel centres lie at .5; the gap is two pixels
     assert (xs.min(), xs.max()) == (-1.5, 21.5) and (ys.min(), ys.max()) == (98.5, 111.5)
 
