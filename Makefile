@@ -37,6 +37,9 @@ demo: $(DEMO)/test
 	@cat $(DEMO)/result.txt
 
 test:
+	if [ "$$(id -u)" = 0 ] && ! command -v chromium && command -v apt-get; then \
+		apt-get update -qq && apt-get install -y -qq chromium || echo "no chromium: the browser tests are skipped"; \
+	fi
 	rm -rf build $(FRESH)
 	$(PYTHON) -m venv $(FRESH)
 	$(FRESH)/bin/$(PIP) '.[train,dev]'
