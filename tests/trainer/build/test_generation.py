@@ -1,0 +1,112 @@
+"""The stages fine_tune, generate and mix in a real build, with the in-domain generator."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inspector import bundle
+from inspector.errors import RecipeError
+from trainer.build import generate
+from trainer.cli import cli
+from trainer.data import synth
+from trainer.recipe import resolve
+
+TINY = [
+    "--recipe=demo",
+    "--weights=none",
+    "--set=input.width=40",
+    "--set=input.height=56",
+    "--set=train.epochs=1",
+    "--set=train.workers=0",
+    "--set=in_domain.codec=small",
+    "--set=in_domain.codec_steps=4",
+    "--set=in_domain.steps=4",
+    "--set=in_domain.channels=[16, 32]",
+    "--set=in_domain.sampler_steps=2",
+    "--set=gate.visible=0",
+    "--set=gate.enabled=false",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("generation") / "data"
+    synth.synthesise(folder, n_good=24, n_defect=12, width=40, height=56, seed=0, contrast=3)
+    return folder
+
+
+def _build(data: Path, run: Path, *arguments: str):
+    return CliRunner().invoke(cli, ["build", "--data", str(data), "--output", str(run), *TINY, *arguments])
+
+
+def _train_images(run: Path) -> list[str]:
+    chosen = json.loads((run / "mix" / "images.json").read_text())
+    return [Path(path).relative_to(run / "generate").parts[0] for path in chosen["train"]]
+
+
+@pytest.mark.slow
+def test_in_and_out_is_half_and_half_and_reuses_the_generator(data, tmp_path):
+    run = tmp_path / "run"
+    outcome = _build(data, run, "--augment", "in_and_out", "--n-aug", "7")
+    assert outcome.exit_code == 0, (outcome.output, outcome.exception)
+    names = _train_images(run)
+    assert (names.count("memseg"), names.count("in_domain")) == (3, 4) or (
+        names.count("memseg"),
+        names.count("in_domain"),
+    ) == (4, 3)
+    assert "in_domain" in (run / "bundle" / "report.html").read_text()
+    provenance = bundle.load(run / "bundle").manifest.provenance
+    assert provenance["stage_seconds"]["fine_tune"] > 0
+    tuned = (run / "fine_tune" / "denoiser.safetensors").stat().st_mtime_ns
+
+    again = _build(data, run, "--augment", "diffusion", "--n-aug", "5", "--set", "in_domain.strength=[0.5, 0.9]")
+    assert again.exit_code == 0, (again.output, again.exception)
+    assert _train_images(run) == ["in_domain"] * 5
+    assert (run / "fine_tune" / "denoiser.safetensors").stat().st_mtime_ns == tuned
+
+
+@pytest.mark.slow
+def test_auto_searches_on_validation_and_trains_on_what_it_found(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate, "CANDIDATES", (4, 8))
+    monkeypatch.setattr("trainer.augment.mix.CANDIDATES", (4, 8))
+    run = tmp_path / "run"
+    outcome = _build(data, run, "--augment", "memseg", "--n-aug", "auto", "--set", "gate.enabled=true")
+    assert outcome.exit_code == 0, (outcome.output, outcome.exception)
+    chosen = json.loads((run / "mix" / "images.json").read_text())
+    winner = [row for row in chosen["table"] if row["chosen"]]
+    assert len(winner) == 1
+    assert len(chosen["train"]) == winner[0]["n"]
+    assert json.loads((run / "generate" / "figures.json").read_text())["space"].keys() >= {"real normal", "memseg"}
+
+
+@pytest.mark.parametrize(
+    ("assignments", "expected"),
+    [
+        (["augment.kind=none"], {}),
+        (["augment.kind=memseg", "augment.n=9"], {"memseg": 9}),
+        (["augment.kind=diffusion", "augment.n=9"], {"in_domain": 9}),
+        (["augment.kind=in_and_out", "augment.n=9"], {"memseg": 5, "in_domain": 4}),
+        (["augment.kind=in_and_out", "augment.n=10", "augment.share=0.2"], {"memseg": 8, "in_domain": 2}),
+        (["augment.kind=in_and_out", "augment.n=10", "augment.share=1"], {"in_domain": 10}),
+        (["augment.kind=in_and_out", "augment.n=auto"], {"memseg": 200, "in_domain": 200}),
+        (
+            ["augment.kind=in_and_out", "augment.n=2", "augment.generator=inpaint"],
+            {"memseg": 1, "inpaint": 1},
+        ),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, list) else "",
+)
+def test_how_many_of_each_kind(assignments, expected):
+    assert generate.wanted(resolve("default", {}, assignments)) == expected
+
+
+def test_auto_without_real_defects_in_validation_is_one_line(data, tmp_path):
+    plain = tmp_path / "plain"
+    (plain / "good").mkdir(parents=True)
+    for path in sorted(data.rglob("*.png"))[:12]:
+        (plain / "good" / path.name).write_bytes(path.read_bytes())
+    outcome = _build(plain, tmp_path / "run", "--scenario", "zero_shot", "--augment", "memseg", "--n-aug", "auto")
+    assert isinstance(outcome.exception, RecipeError)
+    assert "--n-aug" in str(outcome.exception)
