@@ -13,6 +13,7 @@ from trainer.augment import Pixels
 from trainer.augment.features import FeatureMaps, Features
 
 _SHARE = 0.1
+_WARM_UP = 0.25
 _STEPS = 400
 _HALF_BATCH = 8
 _RATE = 1e-3
@@ -69,12 +70,15 @@ def train_head(
     shares = np.array([weight for _, weight in groups])
     shares = shares / shares.sum()
     targets = torch.tensor([0.0] * _HALF_BATCH + [1.0] * _HALF_BATCH)
-    for _ in range(steps):
+    for step in range(steps):
         chosen = rng.choice(len(groups), _HALF_BATCH, p=shares)
         batch = [good[index] for index in rng.integers(len(good), size=_HALF_BATCH)]
         batch += [groups[group][0][rng.integers(len(groups[group][0]))] for group in chosen]
         maps = head(torch.from_numpy(np.stack(batch)).float().permute(0, 3, 1, 2))
-        loss = binary_cross_entropy_with_logits(pool(maps[:, 0], "topk", 1.0, _SHARE), targets)
+        # The strongest cells of a map that is still noise are random ones, and a channel that starts with the wrong
+        # sign would keep its defects out of them for good; so the first steps look at all cells.
+        share = max(_SHARE, 1 - step / (_WARM_UP * steps))
+        loss = binary_cross_entropy_with_logits(pool(maps[:, 0], "topk", 1.0, share), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -65,7 +65,9 @@ class Gate:
       to learn from), that of the same regions merely sent through a latent codec, with noise of 3 levels, or blurred
       by one pixel, in 0 to 10 %; the share alone kept half of these.
     - `off texture`: outside the mask (everywhere, where there is none) the surface is farther from real good images
-      than they are from each other.
+      than they are from each other. Where the source is known, it is put back into the mask first, because features
+      see beyond their cell and would take a strong defect for a strange surface; an image that then is its source is
+      on the texture.
     """
 
     def __init__(
@@ -197,18 +199,29 @@ class Gate:
         figures = {**figures, "share": self._visibility.share(maps, region)}
         visible = figures["share"] > self._section.visible
         if source is not None:
-            figures["rise"] = self._visibility.rise(maps, source, region)
+            figures["rise"] = self._visibility.rise(maps, source.maps, region)
             visible = visible and figures["rise"] >= RISE
         if not visible:
             return Judgement(False, "not visible", figures)
-        touched = None if image.mask is None else _grown(region)
-        figures["texture"] = self._texture.excess(features, touched)
+        figures["texture"] = self._strangeness(image, features, region, source)
         if figures["texture"] > 1:
             return Judgement(False, "off texture", figures)
         return Judgement(True, "", figures)
 
-    def _source(self, image: SyntheticImage) -> Maps | None:
-        """The first classifiers' maps of the image's source, if it was painted on one."""
+    def _strangeness(
+        self, image: SyntheticImage, features: npt.NDArray[np.float16], region: Flags, source: "_Source | None"
+    ) -> float:
+        if image.mask is None:
+            return self._texture.excess(features, None)
+        if source is None:
+            return self._texture.excess(features, _grown(region))
+        restored = np.where(image.mask[..., None] > 0, source.pixels, image.pixels)
+        if cv2.absdiff(restored, source.pixels).max() <= _UNCHANGED:
+            return 0.0
+        return self._texture.excess(self._features.of([restored])[0], np.zeros_like(region))
+
+    def _source(self, image: SyntheticImage) -> "_Source | None":
+        """The image's source, if it was painted on one."""
         name = image.provenance.get("source")
         if not isinstance(name, str) or not Path(name).is_file():
             return None
@@ -220,7 +233,15 @@ class Gate:
             return None
         if path not in self._sources:
             self._sources[path] = self._visibility.maps(self._features.of([before]))[0]
-        return self._sources[path]
+        return _Source(before, self._sources[path])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """A good image that a defect was painted on, and the first classifiers' maps of it."""
+
+    pixels: Pixels
+    maps: Maps
 
 
 def _look(pixels: Pixels) -> tuple[float, float]:

@@ -93,11 +93,16 @@ def choose(
         error = float(np.std(found, ddof=1) / np.sqrt(repeats)) if repeats > 1 else 0.0
         table.append({"n": n, "share": share, "ap": float(np.mean(found)), "error": error, "chosen": False})
         logger.info("mix: %d synthetic, %.0f %% by diffusion: AP %.3f ± %.3f", n, 100 * share, table[-1]["ap"], error)
-    best = max(table, key=lambda row: (row["ap"], -row["n"]))
-    equal = [row for row in table if row["ap"] >= best["ap"] - best["error"]]
-    picked = min(equal, key=lambda row: (row["n"], -row["ap"]))
+    picked = pick(table)
     picked["chosen"] = True
     return Choice(picked["n"], picked["share"], table)
+
+
+def pick(table: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the smallest `n` within one standard error of the best `ap`; of these the one with the highest."""
+    best = max(table, key=lambda row: (row["ap"], -row["n"]))
+    equal = [row for row in table if row["ap"] >= best["ap"] - best["error"]]
+    return min(equal, key=lambda row: (row["n"], -row["ap"]))
 
 
 def _feasible(
