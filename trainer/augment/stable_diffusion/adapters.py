@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,10 +95,7 @@ def load_into(pipeline: StableDiffusionPipeline, folder: Path) -> None:
         pipeline.unload_lora_weights()
     try:
         stored = load_file(file)
-        with warnings.catch_warnings():
-            # CLIP's adapters may leave out the text encoder altogether.
-            warnings.simplefilter("ignore")
-            pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS, adapter_name=lora.ADAPTER)
+        pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS, adapter_name=lora.ADAPTER)
     except (SafetensorError, OSError) as error:
         raise DataError(f"the adapters {file} are damaged ({_first_line(error)}): fine-tune again") from None
     except (RuntimeError, ValueError, TypeError, KeyError) as error:

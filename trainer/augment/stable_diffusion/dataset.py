@@ -51,7 +51,9 @@ class TrainingSet:
             raise DataError("fine-tuning needs at least one image, and there is none: add defects, or use zero_shot")
         self.instances, self.priors = instances, priors
         self.repeats, self.batch, self.seed = repeats, batch, seed
+        self._passes: dict[int, tuple[int, list[list[Draw]]]] = {}
         self.per_epoch = len(self._batches(INSTANCES, 0))
+        self.prior_turn = len(self._batches(PRIORS, 0))
 
     def instance_batch(self, step: int) -> list[Draw]:
         """The instance images of a step, all of one bucket."""
@@ -62,8 +64,7 @@ class TrainingSet:
         """Up to `count` regularisation images for a step, all of one bucket; none where there are none."""
         if not self.priors:
             return []
-        whole = len(self._batches(PRIORS, 0))
-        turn, index = divmod(step, whole)
+        turn, index = divmod(step, self.prior_turn)
         return self._batches(PRIORS, turn)[index][:count]
 
     def latents(self, kind: int, draws: Sequence[Draw]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,7 +74,13 @@ class TrainingSet:
         return torch.stack([one.mean for one in chosen]), torch.stack([one.std for one in chosen])
 
     def _batches(self, kind: int, turn: int) -> list[list[Draw]]:
-        """All batches of one pass. Crops take turns, from repeat to repeat and from pass to pass."""
+        """All batches of one pass; the last pass of each kind is kept."""
+        if kind not in self._passes or self._passes[kind][0] != turn:
+            self._passes[kind] = turn, self._shuffled(kind, turn)
+        return self._passes[kind][1]
+
+    def _shuffled(self, kind: int, turn: int) -> list[list[Draw]]:
+        """Crops take turns, from repeat to repeat and from pass to pass."""
         pictures, repeats = (self.priors, 1) if kind == PRIORS else (self.instances, self.repeats)
         rng = np.random.default_rng([self.seed, kind, turn])
         by_bucket: dict[Bucket, list[Draw]] = {}

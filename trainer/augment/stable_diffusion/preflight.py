@@ -68,7 +68,7 @@ def check(
     free = _free(device, networks)
     _refuse(needed, free, device, section)
     for network in networks.values():
-        _move(network, dtype, device)
+        move(network, dtype, device)
     needed = replace(
         needed, activations=sum(_activations(pipeline.unet, size, dtype, section) for size in _sizes(data))
     )
@@ -141,7 +141,7 @@ def _refuse(needed: Memory, free: int | None, device: torch.device, section: Sta
         )
 
 
-def _move(network: torch.nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+def move(network: torch.nn.Module, dtype: torch.dtype, device: torch.device) -> None:
     """Put a network on the device, frozen weights in `dtype`, adapters in float32; nothing in it drops out."""
     learned = {id(parameter) for parameter in lora.parameters(network)}
     for tensor in (*network.parameters(), *network.buffers()):
