@@ -73,12 +73,12 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     keep_frozen_statistics(model, recipe.train.frozen)
     state = {"micro_batch": recipe.train.batch}
     marks = [(time.monotonic(), 0)]
-    for pixels, targets in itertools.islice(classify.batches(task, 0, 0, accelerator), _STEPS + 1):
+    epochs = (classify.batches(task, epoch, 0, accelerator) for epoch in itertools.count())
+    for pixels, targets in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
         classify.step(model, optimiser, pixels, targets, state, accelerator)
         marks.append((time.monotonic(), len(pixels)))
-    if len(marks) > 2:
-        del marks[0]  # the first step warms up
-    per_draw = (marks[-1][0] - marks[0][0]) / sum(drawn for _, drawn in marks[1:])
+    _, (begun, _), *timed = marks  # the first step warms up
+    per_draw = (timed[-1][0] - begun) / sum(drawn for _, drawn in timed)
     validation = [sample.path for sample in divided if sample.split == "val"]
     scoring = len(validation) * _scoring_seconds(model, validation, recipe.input, accelerator.device)
     per_epoch = training_draws([image.label for image in training], cell.n, recipe) / recipe.train.epochs
@@ -87,7 +87,7 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
         generating=None,
         plain=None,
         fine_tune=None,
-        source=f"{len(marks) - 1} training steps, timed just now",
+        source=f"{_STEPS} training steps, timed just now",
     )
 
 
