@@ -204,6 +204,7 @@ def _told(image: Reviewed) -> dict[str, Any]:
         "id": image.id,
         "batch": image.batch,
         "split": image.split,
+        "generator": image.provenance.get("generator"),
         "prompt": image.prompt,
         "seed": image.seed,
         "index": image.provenance.get("index"),

@@ -9,6 +9,7 @@ from inspector.preprocess import Image
 from trainer.augment import Augmenter, Commission, Learner, Steerable, Steering, SyntheticImage, registry
 from trainer.recipe import Recipe
 from trainer.review.run_folder import RunFolder
+from trainer.stages import read_json
 
 _FINE_TUNE = "fine_tune"
 
@@ -130,9 +131,9 @@ def _require_trained(name: str, folder: RunFolder) -> None:
     again = f"run 'inandout-train build --output {folder.path} --augment diffusion --generator {name}' first"
     if not (folder.path / _FINE_TUNE / "done.json").is_file():
         raise DataError(f"{name} has not been trained in {folder.path}: {again}, or review with --generator memseg")
-    trained = folder.default_generator()
+    trained = read_json(folder.path / _FINE_TUNE / "inputs.json")["generator"]
     if trained != name:
-        raise DataError(f"the build in {folder.path} trained {trained}, not {name}: {again}, or leave --generator out")
+        raise DataError(f"the build in {folder.path} trained {trained}, not {name}: {again}, or name {trained}")
 
 
 def _prompts(name: str, recipe: Recipe) -> tuple[str, ...]:

@@ -24,14 +24,15 @@ export function showFocus(image, batch, canRepeat) {
     ["Image", `${image.id}, ${batch ? `batch ${batch.id}` : "last build"}`],
     ["Prompt", image.prompt],
     ["Seed", image.index === null ? image.seed : `${image.seed}, number ${image.index}`],
-    ["Drawn on", image.source],
+    ["Drawn by", image.generator],
+    ["On", image.source],
     [batch ? "Drawn" : "Built", moment(image.made_at)],
     ["Use", image.split === "train" ? null : "calibration: sets the threshold, is not trained on"],
     ["Judged", image.judged_at ? moment(image.judged_at) : "not yet"],
     ["Mask", image.has_mask ? null : "none: the generator cannot tell"],
     ["File", image.file],
   ];
-  byId("facts").replaceChildren(...facts.filter(([, value]) => value !== null).flatMap(([name, value]) => [
+  byId("facts").replaceChildren(...facts.filter(([, value]) => value != null).flatMap(([name, value]) => [
     Object.assign(document.createElement("dt"), { textContent: name }),
     Object.assign(document.createElement("dd"), { textContent: value }),
   ]));
