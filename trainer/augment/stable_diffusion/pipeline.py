@@ -74,7 +74,9 @@ def load_inpainting(base: str) -> Any:
 
 def ready(pipeline: Any, device: str | torch.device, dtype: torch.dtype) -> Any:
     """Move a pipeline to where it draws, silence its bars, and return it."""
-    pipeline.to(device, dtype)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            torch.nn.Module.to(part, device=device, dtype=dtype)  # diffusers' own warns at every change of type
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
