@@ -19,6 +19,7 @@ from trainer.stages import read_json, write_json
 
 logger = logging.getLogger(__name__)
 _CHOSEN = "images.json"
+_GOOD_AT_MOST = 400  # about 1 MB of features each
 
 
 def inputs(recipe: Recipe, generated: str, accepted: Sequence[AcceptedImage], rejected: set[str]) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def _searched(
         return features.of(preprocess.fit(imagefile.read(path), recipe.input) for path in paths) if paths else None
 
     train = [sample for sample in samples if sample.split == "train"]
-    good = of([sample.path for sample in train if sample.label == 0])
+    good = of([sample.path for sample in train if sample.label == 0][:_GOOD_AT_MOST])
     bad = of([sample.path for sample in train if sample.label == 1])
     return search.choose(
         search.RealFeatures(good, good[:0] if bad is None else bad),

@@ -82,7 +82,8 @@ def build(
         _help(recipe, weights, accelerator, console)
         return None
     with exclusive(run):
-        stages.write_json(run / "recipe.json", recipe.model_dump(mode="json") | {"weights": weights})
+        stages.write_json(run / "recipe.json", recipe.model_dump(mode="json"))
+        stages.write_json(run / "weights.json", {"weights": weights})
         divided = _divide(recipe, data, run)
         tuned = _fine_tune(recipe, weights, divided, run, accelerator, console)
         prepared = _prepare(recipe, weights, divided, tuned, run, accelerator)

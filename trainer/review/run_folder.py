@@ -19,6 +19,7 @@ from trainer.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 RECIPE = "recipe.json"
+WEIGHTS = "weights.json"
 FOLDER = "review"
 
 
@@ -108,7 +109,7 @@ def open_run(path: Path) -> RunFolder:
         normals=normals,
         defects=[sample.path for sample in train if sample.label == 1],
         data=None if root is None else Path(root).resolve(),
-        weights=provenance.get("weights"),
+        weights=(_json(path / WEIGHTS) if (path / WEIGHTS).is_file() else provenance).get("weights"),
     )
 
 

@@ -1,8 +1,10 @@
 """The stages fine_tune, generate and mix in a real build, with the in-domain generator."""
 
 import json
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -12,6 +14,12 @@ from trainer.build import generate
 from trainer.cli import cli
 from trainer.data import synth
 from trainer.recipe import resolve
+from trainer.review import accepted
+from trainer.review.built import LastBuild
+from trainer.review.painter import Order, Painter
+from trainer.review.run_folder import open_run
+from trainer.review.store import ReviewStore
+from trainer.review.studio import Studio
 
 TINY = [
     "--recipe=demo",
@@ -110,3 +118,35 @@ def test_auto_without_real_defects_in_validation_is_one_line(data, tmp_path):
     outcome = _build(plain, tmp_path / "run", "--scenario", "zero_shot", "--augment", "memseg", "--n-aug", "auto")
     assert isinstance(outcome.exception, RecipeError)
     assert "--n-aug" in str(outcome.exception)
+
+
+@pytest.mark.slow
+def test_the_next_build_trains_on_what_a_person_accepted_and_not_on_what_was_rejected(data, tmp_path):
+    run = tmp_path / "run"
+    assert _build(data, run, "--augment", "diffusion", "--n-aug", "4").exit_code == 0
+    records = json.loads((run / "generate" / "records.json").read_text())
+    region = np.zeros((56, 40), np.uint8)
+    region[20:40, 10:30] = 255
+    with Studio(Painter("in_domain", open_run(run)), run, run / accepted.STORE) as studio:
+        _settle(studio)
+        studio.draw(Order(wanted=1, seed=5, prompt=None, normal=0, region=region, vary=False))
+        _settle(studio)
+    with ReviewStore(run / accepted.STORE) as store:
+        LastBuild(run).refresh(store)
+        drawn = [image for image in store.images() if image.batch is not None]
+        built = [image for image in store.images() if image.path == f"generate/{records[1]['path']}"]
+        store.judge(drawn[0].id, "accept")
+        store.judge(built[0].id, "reject")
+    assert _build(data, run, "--augment", "diffusion", "--n-aug", "4").exit_code == 0
+    train = json.loads((run / "mix" / "images.json").read_text())["train"]
+    assert str(run / drawn[0].path) in train
+    assert str(run / "generate" / records[1]["path"]) not in train
+    assert len(train) == 4
+
+
+def _settle(studio: Studio) -> None:
+    end = time.monotonic() + 120
+    while studio.progress.state not in ("idle", "broken"):
+        assert time.monotonic() < end, studio.progress
+        time.sleep(0.02)
+    assert studio.progress.state == "idle", studio.progress
