@@ -59,7 +59,7 @@ def open_tiny(choice: str, device: str) -> TinyCodec | None:
     if choice == "small":
         return None
     wanted = _HUB if choice == "auto" else choice
-    diffusers_logging.set_verbosity_error()  # TAESDXL's published configuration has a key the library ignores, and says so
+    diffusers_logging.set_verbosity_error()  # it says that TAESDXL's configuration has a key too many
     try:
         network = AutoencoderTiny.from_pretrained(wanted, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
