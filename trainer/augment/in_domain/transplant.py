@@ -54,10 +54,11 @@ def move(defect: Pixels, region: Mask, part: Pixels, where: Mask, rng: np.random
         if share > 0.6:
             break
     layer = cv2.warpAffine(layer, best, (width, height), flags=cv2.INTER_LINEAR)
-    landed: Mask = cv2.bitwise_and(cv2.warpAffine(region, best, (width, height), flags=cv2.INTER_NEAREST), where)  # type: ignore[assignment]
+    shape = cv2.warpAffine(region, best, (width, height), flags=cv2.INTER_NEAREST)
+    inside: Mask = np.where(where > 0, shape, 0).astype(np.uint8)
     weight = layer[..., 3:] * float(rng.uniform(0.7, 1.2))
     pixels = np.clip(part.astype(np.float32) + layer[..., :3] * weight, 0, 255).astype(np.uint8)
-    return pixels, landed
+    return pixels, inside
 
 
 def _relief(defect: Pixels, region: Mask) -> npt.NDArray[np.float32]:
