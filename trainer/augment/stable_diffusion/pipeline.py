@@ -14,6 +14,10 @@ from inspector.optional import require
 diffusers = require("diffusers", "drawing with Stable Diffusion")
 transformers = require("transformers", "drawing with Stable Diffusion")
 
+# Bars over the reading of local files; downloads keep theirs.
+diffusers.utils.logging.disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()
+
 _PARTS = {
     "unet": "UNet2DConditionModel",
     "vae": "AutoencoderKL",
