@@ -42,8 +42,8 @@ def move(defect: Pixels, region: Mask, part: Pixels, where: Mask, rng: np.random
         if rng.random() < 0.5:
             shift = rng.normal(0, 0.08, 2) * (width, height)
         else:
-            inside = np.flatnonzero(where)
-            y, x = divmod(int(inside[rng.integers(len(inside))]), width)
+            allowed = np.flatnonzero(where)
+            y, x = divmod(int(allowed[rng.integers(len(allowed))]), width)
             shift = np.array([x - centre[0], y - centre[1]])
         moved = matrix.copy()
         moved[:, 2] = moved[:, 2] + shift
