@@ -20,8 +20,9 @@ from scipy.stats import bootstrap
 
 from calibration.curve import average_precision
 from inspector import imagefile, preprocess
-from trainer.augment import Learner, Material, first_classifier, registry
+from trainer.augment import Learner, Material, SyntheticImage, first_classifier, registry, strokes
 from trainer.augment.features import Features
+from trainer.augment.foreground import foreground
 from trainer.augment.gate import Gate
 from trainer.augment.in_domain.latents import mirrored
 from trainer.augment.sheet import contact_sheet
@@ -34,7 +35,23 @@ from trainer.recipe import Recipe, resolve
 SIZES = {"ksdd_half": (200, 600), "magnetic_tile": (288, 224)}
 SCENARIOS = ("zero_shot", "few_shot", "full_shot")
 KINDS = ("none", "memseg", "in_domain", "in_and_out")
+CONTROLS = ("strokes", "memseg+strokes")
 _CONSOLE = Console(width=120, force_terminal=False)
+
+
+class Strokes:
+    """The painted defects that zero-shot in_domain starts from, not blended in by its model: the control."""
+
+    def __init__(self, material: Material) -> None:
+        self.material = material
+
+    def generate(self, n: int, seed: int, first: int = 0):
+        for number in range(first, first + n):
+            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
+            path = self.material.normals[rng.integers(len(self.material.normals))]
+            part = preprocess.fit(imagefile.read(path), self.material.spec)
+            pixels, mask, kind = strokes.paint(part, foreground(part), rng)
+            yield SyntheticImage(pixels, mask, {"generator": "strokes", "source": str(path), "mode": kind})
 
 
 class Grid:
@@ -124,7 +141,7 @@ class Grid:
             recipe = self.recipe(scenario, seed)
             material = fine_tune.material(self.divided(scenario, seed), recipe, self.arguments.weights)
             gate = None if self.arguments.ungated else self.gate(scenario, seed, material)
-            augmenter = registry.create(generator, material, recipe)
+            augmenter = Strokes(material) if generator == "strokes" else registry.create(generator, material, recipe)
             if isinstance(augmenter, Learner):
                 augmenter.load(self.fitted(scenario, seed), "cpu")
             begun = time.monotonic()
@@ -156,6 +173,8 @@ class Grid:
         for generator, share in {
             "memseg": {"memseg": 1.0},
             "in_domain": {"in_domain": 1.0},
+            "strokes": {"strokes": 1.0},
+            "memseg+strokes": {"memseg": 0.5, "strokes": 0.5},
             "in_and_out": {"memseg": 0.5, "in_domain": 0.5},
         }.get(kind, {}).items():
             groups.append((self.pool(generator, scenario, seed)[: round(n * share)], share))
@@ -177,7 +196,7 @@ class Grid:
             for path in pools.kept(folder, 16):
                 mask = cv2.imread(str(path.with_name(f"{path.stem}_mask.png")), cv2.IMREAD_GRAYSCALE)
                 picture = cv2.imread(str(path))[..., ::-1]
-                shown.append(pools.SyntheticImage(picture, mask, {}))
+                shown.append(SyntheticImage(picture, mask, {}))
             write_png(self.folder / f"{folder.name}.png", contact_sheet(shown))
 
 
@@ -188,10 +207,11 @@ def ap(scored: dict) -> float:
 def table(output: Path, split: str) -> None:
     """Mean (std) over seeds, and a bootstrap interval of the mean over seeds and images."""
     for folder in sorted(path for path in output.iterdir() if path.is_dir()):
-        print(f"\n{folder.name}, {split} AP\n| scenario | " + " | ".join(KINDS) + " |\n|---|" + "---|" * len(KINDS))
+        print(f"\n{folder.name}, {split} AP\n| scenario | " + " | ".join(KINDS + CONTROLS) + " |")
+        print("|---|" + "---|" * len(KINDS + CONTROLS))
         for scenario in SCENARIOS:
             texts = []
-            for kind in KINDS:
+            for kind in KINDS + CONTROLS:
                 rows = [json.loads(p.read_text()) for p in sorted(folder.glob(f"cell_{scenario}_{kind}_*.json"))]
                 texts.append(_summary([row[split] for row in rows]) if rows else "-")
             print(f"| {scenario} | " + " | ".join(texts) + " |")
