@@ -154,14 +154,16 @@ class InDomainSection(Section):
         sampler_steps: denoising steps over the whole noise range.
         guidance: classifier-free guidance towards the defect class; 1 is none.
         strength: lowest and highest share of the noise range that a painted defect goes through.
-        transplant: share of painted images that start from a real defect moved to another place; the others start
-            from noise under the defect class. Without real defects all start from a painted stroke.
+        painted: share of images that start from a painted stroke though real defects are known: a few real ones do
+            not show what else may come. Without real defects all do.
+        transplant: of the images that start from a real defect, the share where it is moved to another place; the
+            others start from noise under the defect class.
         whole: share of images drawn as a whole, from noise; the others are painted into a real good image.
         batch_drawn: images drawn at once.
     """
 
     DRAWING: ClassVar[frozenset[str]] = frozenset(
-        {"sampler_steps", "guidance", "strength", "transplant", "whole", "batch_drawn", "checkpoint_seconds"}
+        {"sampler_steps", "guidance", "strength", "painted", "transplant", "whole", "batch_drawn", "checkpoint_seconds"}
     )
     """Settings without influence on what is learned."""
 
@@ -177,6 +179,7 @@ class InDomainSection(Section):
     sampler_steps: int = Field(20, ge=1)
     guidance: float = Field(1.5, ge=1)
     strength: tuple[float, float] = (0.15, 0.45)
+    painted: float = Field(0.5, ge=0, le=1)
     transplant: float = Field(0.7, ge=0, le=1)
     whole: float = Field(0.0, ge=0, le=1)
     batch_drawn: int = Field(8, ge=1)

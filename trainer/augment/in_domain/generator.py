@@ -169,7 +169,7 @@ class InDomain:
         where = foreground(part) if region is None else np.where(region > 0, np.uint8(255), np.uint8(0))
         strength = float(rng.uniform(*self._section.strength))
         noise_seed = int(rng.integers(2**63))
-        if not self._regions:
+        if not self._regions or rng.random() < self._section.painted:
             start, painted, kind = strokes.paint(part, where, rng)
             region = _grown(painted, region)
             told = np.zeros_like(region)
@@ -221,7 +221,7 @@ class InDomain:
             torch.tensor([plan.strength for plan in plans]),
             noise.to(self._device),
             steps=self._section.sampler_steps,
-            guidance=self._section.guidance if self._regions else 1.0,
+            guidance=self._section.guidance,
         )
         before, after = (self._decoded(x, window) for x in (original, drawn))
         images = []

@@ -29,7 +29,7 @@ def paint(
         strength: `(N,)` in 0..1, the share of the noise range that `start` goes through; 1 forgets it.
         noise: `(N, 4, h, w)` standard normal.
         steps: denoising steps over the whole noise range.
-        guidance: classifier-free guidance (Ho & Salimans, 2022); 1 is none.
+        guidance: classifier-free guidance (Ho & Salimans, 2022) towards the defect; 1 is none.
 
     Returns:
         `(N, 4, h, w)` latents, equal to `original` outside the region.
@@ -39,7 +39,10 @@ def paint(
     times = schedule.timesteps
     begins = (steps - torch.clamp((strength * steps).round().long(), min=1)).to(original.device)
     count = len(original)
-    classes = torch.where(told.flatten(1).any(1), DEFECT, NORMAL)
+    defect = told.flatten(1).any(1)
+    guided = guidance != 1 and bool(defect.any())
+    scale = torch.where(defect, guidance, 1.0)[:, None, None, None]
+    classes = torch.where(defect, DEFECT, NORMAL)
     unknown = torch.full_like(classes, UNKNOWN)
     x = start
     for number, time in enumerate(times):
@@ -48,9 +51,9 @@ def paint(
         if not bool((begins <= number).any()):
             continue
         velocity = network(x, told, at, classes)
-        if guidance != 1:
+        if guided:
             free = network(x, torch.zeros_like(told), at, unknown)
-            velocity = free + guidance * (velocity - free)
+            velocity = free + scale * (velocity - free)
         stepped = schedule.step(velocity, time, x).prev_sample
         around = (
             original if number + 1 == steps else schedule.add_noise(original, noise, times[number + 1].repeat(count))
