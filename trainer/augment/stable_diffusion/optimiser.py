@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from types import MethodType
 from typing import Any
 
 import torch
@@ -37,7 +38,10 @@ def make(
             logger.warning("optimiser: AdamW, as AdamW8bit is not to be had on %s (%s)", device, reason)
         else:
             logger.info("optimiser: AdamW8bit on %s", device)
-            return bitsandbytes.optim.AdamW8bit(parameters, lr=section.learning_rate, weight_decay=_WEIGHT_DECAY)
+            # Its own state_dict packs the 8-bit state into an object for FSDP, where a checkpoint would not see it.
+            made = bitsandbytes.optim.AdamW8bit(parameters, lr=section.learning_rate, weight_decay=_WEIGHT_DECAY)
+            made.state_dict = MethodType(torch.optim.Optimizer.state_dict, made)
+            return made
     else:
         logger.info("optimiser: AdamW on %s", device)
     return torch.optim.AdamW(

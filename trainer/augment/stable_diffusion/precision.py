@@ -20,6 +20,6 @@ def resolve(precision: Precision, device: torch.device) -> torch.dtype:
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if precision == "fp16" and device.type == "cpu":
-        logger.warning("stable_diffusion.precision is fp16, which a CPU does not train in: full precision is used")
+        logger.warning("stable_diffusion.precision is fp16, which a CPU does not compute in: full precision is used")
         return torch.float32
     return {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]

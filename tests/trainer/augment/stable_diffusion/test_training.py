@@ -50,6 +50,10 @@ def test_every_adapter_learns_and_both_losses_are_logged(pipeline, section, pict
     """The published code's first two faults: no convolution adapted, no prior preservation."""
     steps = []
     frozen = {name: weight.clone() for name, weight in pipeline.unet.named_parameters()}
+    placed = (
+        (pipeline.unet, lora.unet_placement(pipeline.unet)),
+        (pipeline.text_encoder, lora.text_placement(pipeline.text_encoder, skipped=1)),
+    )
     tune(
         pipeline,
         section(),
@@ -59,10 +63,7 @@ def test_every_adapter_learns_and_both_losses_are_logged(pipeline, section, pict
         on_step=lambda step, total: steps.append((step, total)),
     )
     assert steps == [(step, 6) for step in range(1, 7)]
-    for network, placement in (
-        (pipeline.unet, lora.unet_placement(pipeline.unet)),
-        (pipeline.text_encoder, lora.text_placement(pipeline.text_encoder, skipped=1)),
-    ):
+    for network, placement in placed:
         deltas = {name: layer.get_delta_weight("default") for name, layer in lora.adapters(network)}
         assert deltas.keys() == {*placement.linear, *placement.conv}
         assert all(delta.abs().max() > 0 for delta in deltas.values())
