@@ -1,4 +1,4 @@
-"""Painted defects: cracks, scratches, pits and stains drawn by rule, as a start for a model that blends them in."""
+"""Painted defects, drawn by rule: a start for a model that blends them into the surface."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from trainer.augment import Pixels
+from trainer.augment import Pixels, textures
 from trainer.augment.perlin import Mask, cut, turned
 
 Cover = npt.NDArray[np.float32]
@@ -23,9 +23,10 @@ def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, 
         rng: draws everything.
 
     Returns:
-        The painted part, its mask (uint8, 255 where paint lies), and the kind's name. Contrast is drawn between what
-        just stands out of the part's own grain and about a third of the grey range; most defects are darker than
-        the part.
+        The painted part, its mask (uint8, 255 where paint lies), and the kind's name: `crack`, `scratch`, `pit`,
+        `stain`, `shade` (large and soft), or `rough` (the part's own texture in disorder). Contrast is drawn between
+        what just stands out of the part's own grain and about a third of the grey range; most defects are darker
+        than the part.
     """
     kind = str(rng.choice(list(_KINDS)))
     cover = np.zeros(part.shape[:2], np.float32)
@@ -35,16 +36,30 @@ def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, 
             break
     else:
         cover = _blob(where, rng, 4.0) * (where > 0)
+    change = _disorder(part, rng) if kind == "rough" else _tone(part, kind, rng)
+    painted = part.astype(np.float32) + change * cover[..., None]
+    mask = np.where(cover > 0.25, np.uint8(255), np.uint8(0))
+    return np.clip(painted, 0, 255).astype(np.uint8), mask, kind
+
+
+def _tone(part: Pixels, kind: str, rng: np.random.Generator) -> Cover:
+    """Darker or lighter by some grey levels, a little uneven: `(H, W, 1)`."""
     grain = float(np.std(part.astype(np.float32) - cv2.blur(part, (15, 15)), axis=(0, 1)).max())
     faintest = max(10.0, 2.0 * grain)
     depth = math.exp(rng.uniform(math.log(faintest), math.log(max(faintest * 1.5, 90.0))))
     sign = -1.0 if rng.random() < 0.75 else 1.0
-    if kind == "stain":
+    if kind in ("stain", "shade"):
         depth *= 0.6
-    shade = 1 + 0.15 * turned(where.shape[0], where.shape[1], (12.0, 12.0), float(rng.uniform(0, 90)), rng)
-    painted = part.astype(np.float32) + (sign * depth * cover * shade)[..., None]
-    mask = np.where(cover > 0.25, np.uint8(255), np.uint8(0))
-    return np.clip(painted, 0, 255).astype(np.uint8), mask, kind
+    uneven = 1 + np.float32(0.15) * turned(part.shape[0], part.shape[1], (12.0, 12.0), float(rng.uniform(0, 90)), rng)
+    return (np.float32(sign * depth) * uneven)[..., None]
+
+
+def _disorder(part: Pixels, rng: np.random.Generator) -> Cover:
+    """The difference to the shuffled part, at a strength drawn from 0.4 to 1: `(H, W, 3)`."""
+    source = textures.structural(part, rng)
+    if textures.is_grey(part):
+        source = textures.grey(source)
+    return (source.astype(np.float32) - part) * np.float32(rng.uniform(0.4, 1))
 
 
 def _start(where: Mask, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -114,13 +129,36 @@ def _pit(where: Mask, rng: np.random.Generator) -> Cover:
 
 def _stain(where: Mask, rng: np.random.Generator) -> Cover:
     """A cloud with a soft edge."""
-    cells = float(rng.uniform(3, 10))
-    noise = turned(where.shape[0], where.shape[1], (cells, cells * rng.uniform(0.5, 2)), float(rng.uniform(0, 90)), rng)
-    mask = cut(noise, where, float(rng.uniform(0.01, 0.12)))
+    return _cloud(where, rng, (3, 10), (0.01, 0.12), (1, 5))
+
+
+def _shade(where: Mask, rng: np.random.Generator) -> Cover:
+    """A large cloud with a wide edge, as uneven light or wear leaves."""
+    return _cloud(where, rng, (1, 4), (0.08, 0.4), (5, 20))
+
+
+def _rough(where: Mask, rng: np.random.Generator) -> Cover:
+    """A spot of any size with a firm edge."""
+    return _cloud(where, rng, (2, 10), (0.01, 0.2), (0.7, 2))
+
+
+def _cloud(
+    where: Mask,
+    rng: np.random.Generator,
+    cells: tuple[float, float],
+    share: tuple[float, float],
+    softness: tuple[float, float],
+) -> Cover:
+    """The largest spot of thresholded noise; ranges of its coarseness, of the share of `where`, of the edge's blur."""
+    coarse = float(rng.uniform(*cells))
+    noise = turned(
+        where.shape[0], where.shape[1], (coarse, coarse * rng.uniform(0.5, 2)), float(rng.uniform(0, 90)), rng
+    )
+    mask = cut(noise, where, float(rng.uniform(*share)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     if len(stats) > 1:
         mask = np.where(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8(255), np.uint8(0))
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), float(rng.uniform(1, 5)))  # type: ignore[return-value]
+    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), float(rng.uniform(*softness)))  # type: ignore[return-value]
 
 
 _KINDS: dict[str, Callable[[Mask, np.random.Generator], Cover]] = {
@@ -128,4 +166,6 @@ _KINDS: dict[str, Callable[[Mask, np.random.Generator], Cover]] = {
     "scratch": _scratch,
     "pit": _pit,
     "stain": _stain,
+    "shade": _shade,
+    "rough": _rough,
 }

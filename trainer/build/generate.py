@@ -81,7 +81,9 @@ def work(
         DataError: no image of a pool passed the gate, or a generator refuses its images.
     """
     gate = features = None
-    if wanted(recipe) and recipe.gate.enabled:
+    if wanted(recipe) and recipe.gate.enabled and train.weights == "none":
+        logger.warning("the gate compares trained features, and start weights are 'none': every image drawn is kept")
+    elif wanted(recipe) and recipe.gate.enabled:
         features = Features(train.weights, str(accelerator.device))
         imitation = list(registry.create("memseg", train, recipe).generate(_IMITATIONS, recipe.seed + 1))
         gate = Gate.learn(train, features, recipe.gate, imitation)

@@ -21,8 +21,8 @@ def test_only_the_mask_and_its_soft_edge_change_and_only_where_allowed():
         assert (painted[where == 0] == part[where == 0]).all()
         assert painted.dtype == np.uint8
         change = np.abs(painted.astype(int) - part).mean(2)
-        assert change[mask > 0].mean() > 3, kind
-    assert kinds == {"crack", "scratch", "pit", "stain"}
+        assert change[mask > 0].mean() > 1.5, kind
+    assert kinds == {"crack", "scratch", "pit", "stain", "shade", "rough"}
 
 
 def test_same_draw_same_picture():

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from accelerate import Accelerator
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from inspector import bundle
 from inspector.errors import RecipeError
-from trainer.build import generate
+from models.classifier import Classifier, ClassifierConfig
+from trainer.build import fine_tune, generate
 from trainer.cli import cli
-from trainer.data import synth
+from trainer.data import readers, synth
 from trainer.recipe import resolve
 from trainer.review import accepted
 from trainer.review.built import LastBuild
@@ -33,8 +37,6 @@ TINY = [
     "--set=in_domain.steps=4",
     "--set=in_domain.channels=[16, 32]",
     "--set=in_domain.sampler_steps=2",
-    "--set=gate.visible=0",
-    "--set=gate.enabled=false",
 ]
 
 
@@ -80,13 +82,12 @@ def test_auto_searches_on_validation_and_trains_on_what_it_found(data, tmp_path,
     monkeypatch.setattr(generate, "CANDIDATES", (4, 8))
     monkeypatch.setattr("trainer.augment.mix.CANDIDATES", (4, 8))
     run = tmp_path / "run"
-    outcome = _build(data, run, "--augment", "memseg", "--n-aug", "auto", "--set", "gate.enabled=true")
+    outcome = _build(data, run, "--augment", "memseg", "--n-aug", "auto")
     assert outcome.exit_code == 0, (outcome.output, outcome.exception)
     chosen = json.loads((run / "mix" / "images.json").read_text())
     winner = [row for row in chosen["table"] if row["chosen"]]
     assert len(winner) == 1
     assert len(chosen["train"]) == winner[0]["n"]
-    assert json.loads((run / "generate" / "figures.json").read_text())["space"].keys() >= {"real normal", "memseg"}
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,28 @@ def _settle(studio: Studio) -> None:
         assert time.monotonic() < end, studio.progress
         time.sleep(0.02)
     assert studio.progress.state == "idle", studio.progress
+
+
+def test_with_trained_features_the_gate_judges_and_the_report_shows_where_images_lie(data, tmp_path):
+    """Weights that were trained on anything will do; here random ones, named as a file."""
+    weights = tmp_path / "weights.safetensors"
+    torch.manual_seed(0)
+    network = Classifier(ClassifierConfig(levels=("layer3",)))
+    save_file({k: v.contiguous() for k, v in network.backbone.state_dict().items()}, weights)
+    samples = readers.read(data, "auto").samples
+    recipe = resolve(
+        "demo", {"augment.kind": "memseg", "augment.n": 3}, ["input.width=40", "input.height=56", "gate.visible=0"]
+    )
+    train = fine_tune.material(samples, recipe, str(weights))
+    (tmp_path / "stage").mkdir()
+    generate.work(train, None, recipe, None, tmp_path / "stage", Accelerator(cpu=True))
+    found = generate.figures(tmp_path / "stage", recipe, None)
+    assert found is not None and found.features is not None
+    assert set(found.features) == {"real normal", "real defect", "memseg"}
+    row = found.gate[0]
+    assert row["generator"] == "memseg"
+    assert row["kept"] >= 3
+    assert row["drawn"] == sum(value for name, value in row.items() if name not in ("generator", "drawn"))
+    records = json.loads((tmp_path / "stage" / "records.json").read_text())
+    assert len(records) == row["kept"]
+    assert all((tmp_path / "stage" / record["path"]).is_file() for record in records)

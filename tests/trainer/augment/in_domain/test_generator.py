@@ -79,7 +79,7 @@ def test_draws_defects_on_real_images(fitted):
         assert 0 <= changed.mean() < 0.9
         changes += changed.any()
         assert (image.pixels[..., 0] == image.pixels[..., 1]).all()  # grey stays grey
-        expected = {"crack", "scratch", "pit", "stain"} | (
+        expected = {"crack", "scratch", "pit", "stain", "shade", "rough"} | (
             set() if scenario == "zero_shot" else {"transplant", "noise"}
         )
         assert image.provenance["mode"] in expected
