@@ -34,7 +34,13 @@ from trainer.augment.stable_diffusion.step import Progress, Step
 from trainer.generator_sections import StableDiffusionSection
 
 _TOKENS = 77
-_NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+_NOISE = {
+    "steps_offset": 1,
+    "clip_sample": False,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+}
 
 
 def make_pipeline(tiny: bool, device: torch.device) -> StableDiffusionPipeline:
