@@ -21,12 +21,12 @@ from inspector.errors import DataError
 from models.denoiser import Denoiser
 from trainer import checkpoint
 from trainer.augment import Commission, Material, Pixels, Steering, SyntheticImage, strokes
+from trainer.augment.compositing import feathered, lay_over
 from trainer.augment.features import Features
 from trainer.augment.foreground import foreground
 from trainer.augment.in_domain import latents as latent_store
 from trainer.augment.in_domain import sampling, training, transplant
 from trainer.augment.in_domain.codec import Codec, open_tiny, to_pixels, to_tensor
-from trainer.augment.in_domain.compositing import lay_over
 from trainer.augment.in_domain.regions import locate
 from trainer.augment.in_domain.window import Window, around
 from trainer.augment.perlin import Mask
@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 _CODEC = "codec"
 _FACTS = "facts.safetensors"
 _REGIONS = "regions.safetensors"
-_GROW = 9
+_GROW = 13
+_FEATHER = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,7 +229,7 @@ class InDomain:
         for number, (plan, place) in enumerate(zip(plans, windows, strict=True)):
             change = np.zeros((height, width, 3), np.float32)
             place.of(change)[:] = after[number].astype(np.float32) - before[number]
-            pixels, mask = lay_over(plan.part, change, plan.region)
+            pixels, mask = lay_over(plan.part, change, feathered(_shrunk(plan.region), _FEATHER, plan.region))
             images.append(SyntheticImage(pixels, mask, plan.provenance))
         return images
 
@@ -264,6 +265,11 @@ def _scaled(latents: np.ndarray, standard: latent_store.Standard) -> np.ndarray:
     if not len(latents):
         return latents
     return standard.forward(torch.from_numpy(latents).float()).half().numpy()
+
+
+def _shrunk(region: Mask) -> Mask:
+    """The region less a margin for the feather, so that no change ends abruptly at its edge."""
+    return cv2.erode(region, np.ones((_FEATHER + 1, _FEATHER + 1), np.uint8))  # type: ignore[return-value]
 
 
 def _grown(mask: Mask, bounds: Mask | None) -> Mask:

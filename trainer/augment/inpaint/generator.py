@@ -12,9 +12,9 @@ import torch
 from inspector import imagefile, preprocess
 from inspector.errors import DataError, InandoutError
 from trainer.augment import Commission, Material, Pixels, Steering, SyntheticImage
+from trainer.augment.compositing import feathered, lay_over
 from trainer.augment.foreground import foreground
 from trainer.augment.inpaint import first_look, painting
-from trainer.augment.inpaint.compositing import feathered, lay_over
 from trainer.augment.inpaint.regions import cam_region, perlin_region
 from trainer.augment.perlin import Mask
 from trainer.augment.stable_diffusion import pipeline as pipelines

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trainer.augment.inpaint.compositing import feathered, lay_over
+from trainer.augment.compositing import feathered, lay_over
 
 SIDE = st.integers(3, 24)
 
