@@ -178,7 +178,7 @@ class InDomainSection(Section):
     ema: float = Field(0.995, ge=0, lt=1)
     sampler_steps: int = Field(20, ge=1)
     guidance: float = Field(1.5, ge=1)
-    strength: tuple[float, float] = (0.15, 0.45)
+    strength: tuple[float, float] = (0.05, 0.2)
     painted: float = Field(0.5, ge=0, le=1)
     transplant: float = Field(0.7, ge=0, le=1)
     whole: float = Field(0.0, ge=0, le=1)
