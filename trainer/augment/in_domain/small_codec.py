@@ -24,7 +24,7 @@ from trainer.interruption import Interrupted, stop_requested
 _WEIGHTS = "codec.safetensors"
 _CHECKPOINT = "checkpoint"
 _CHANNELS = (16, 32, 64, 64)
-_PIECE = 96
+_PIECE = 64
 _BATCH = 8
 _RATE = 1e-3
 _KL = 1e-6
