@@ -21,7 +21,7 @@ from calibration.curve import average_precision
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
 from models.classifier import Classifier
-from trainer import checkpoint
+from trainer import checkpoint, memory
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
 from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser
 from trainer.recipe import TrainSection
@@ -166,7 +166,7 @@ def step(
                 accelerator.backward(loss)
                 total += float(loss.detach())
         except RuntimeError as error:
-            if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
+            if not memory.ran_out(error):
                 raise
             if size == 1 or accelerator.num_processes > 1:
                 raise InandoutError(
@@ -175,8 +175,7 @@ def step(
                 ) from None
             state["micro_batch"] = size // 2
             logger.warning("out of memory with %d images at once: going on with %d", size, size // 2)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            memory.release()
             continue
         optimiser.step()
         return total

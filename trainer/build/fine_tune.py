@@ -13,11 +13,11 @@ from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 
 
-def material(samples: Sequence[Sample], recipe: Recipe, weights: str, split: str = "train") -> Material:
-    """What a generator may see: the real images of one split."""
+def material(samples: Sequence[Sample], recipe: Recipe, weights: str) -> Material:
+    """What a generator may see: the real training images."""
     return Material(
-        normals=[sample.path for sample in samples if sample.split == split and sample.label == 0],
-        defects=[sample.path for sample in samples if sample.split == split and sample.label == 1],
+        normals=[sample.path for sample in samples if sample.split == "train" and sample.label == 0],
+        defects=[sample.path for sample in samples if sample.split == "train" and sample.label == 1],
         spec=recipe.input,
         scenario=recipe.scenario,
         seed=recipe.seed,

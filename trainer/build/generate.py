@@ -13,7 +13,7 @@ from inspector import imagefile, preprocess
 from trainer.augment import Augmenter, Learner, Material, feature_space, registry
 from trainer.augment.features import Features
 from trainer.augment.gate import Gate
-from trainer.augment.mix import CANDIDATES
+from trainer.augment.mix import CANDIDATES, split
 from trainer.build import pools
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe
@@ -29,34 +29,29 @@ _IMITATIONS = 60
 _FEWEST_SHOWN, _MOST_SHOWN = 3, 100
 
 
-def generators(recipe: Recipe) -> dict[str, float]:
-    """The training pools by generator, with the share of the mix each one has."""
-    chosen = recipe.augment
-    if chosen.kind == "in_and_out":
-        return {"memseg": 1 - chosen.share, chosen.generator: chosen.share}
-    if chosen.kind == "memseg":
-        return {"memseg": 1.0}
-    return {chosen.generator: 1.0} if chosen.kind == "diffusion" else {}
+def generators(recipe: Recipe) -> dict[str, str]:
+    """The generators that training pools come from, by the half of the mix they serve: `memseg`, `diffusion`."""
+    halves = {"memseg": ("memseg",), "diffusion": ("diffusion",), "in_and_out": ("memseg", "diffusion")}
+    names = {"memseg": "memseg", "diffusion": recipe.augment.generator}
+    return {half: names[half] for half in halves.get(recipe.augment.kind, ())}
 
 
 def wanted(recipe: Recipe) -> dict[str, int]:
     """How many gated images each training pool needs; `auto` needs enough for its largest candidate."""
-    count = recipe.augment.n
-    if count == "auto":
-        return dict.fromkeys(generators(recipe), max(CANDIDATES))
-    plan = {name: round(count * share) for name, share in generators(recipe).items()}
-    if len(plan) == 2:  # rounding must not lose one
-        first, second = plan
-        plan[first] = count - plan[second]
-    return {name: number for name, number in plan.items() if number}
+    names, chosen = generators(recipe), recipe.augment
+    if chosen.n == "auto":
+        return dict.fromkeys(names.values(), max(CANDIDATES))
+    share = chosen.share if len(names) == 2 else float("diffusion" in names)
+    counts = split(chosen.n, share)
+    return {name: counts[half] for half, name in names.items() if counts[half]}
 
 
-def inputs(recipe: Recipe, weights: str, split: str, fine_tuned: str | None) -> dict[str, Any]:
+def inputs(recipe: Recipe, weights: str, divided: str, fine_tuned: str | None) -> dict[str, Any]:
     """What the stage depends on."""
     gate = recipe.gate.model_dump()
     section = getattr(recipe, recipe.augment.generator).model_dump(mode="json") if fine_tuned else None
     return {
-        "split": split,
+        "split": divided,
         "fine_tune": fine_tuned,
         "augment": recipe.augment.model_dump(mode="json"),
         "section": section,

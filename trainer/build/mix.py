@@ -58,8 +58,8 @@ def work(
     if recipe.augment.n == "auto":
         choice = _searched(samples, recipe, weights, device, available)
         table = choice.table
-        diffusion = round(choice.n * choice.share)
-        counts = {name: choice.n - diffusion if name == "memseg" else diffusion for name in available}
+        halves = search.split(choice.n, choice.share)
+        counts = {name: halves[half] for half, name in generate.generators(recipe).items()}
         logger.info(
             "augmentation picked on validation images: %d defects, %.0f %% by diffusion", choice.n, 100 * choice.share
         )

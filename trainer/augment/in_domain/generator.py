@@ -1,6 +1,5 @@
 """The in-domain generator: learns the user's surface, and paints defects into real good images of it."""
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,10 +32,8 @@ from trainer.augment.perlin import Mask
 from trainer.augment.progress import steps_progress
 from trainer.generator_sections import InDomainSection
 
-logger = logging.getLogger(__name__)
 _CODEC = "codec"
 _FACTS = "facts.safetensors"
-_REGIONS = "regions.safetensors"
 _GROW = 13
 _FEATHER = 5
 

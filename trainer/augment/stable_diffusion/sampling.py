@@ -10,6 +10,7 @@ import torch
 
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
+from trainer import memory
 from trainer.augment import Pixels
 from trainer.augment.stable_diffusion import text
 from trainer.generator_sections import StableDiffusionSection
@@ -50,7 +51,7 @@ class Batches:
             try:
                 drawn = draw(jobs[done : done + self.size])
             except RuntimeError as error:
-                if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
+                if not memory.ran_out(error):
                     raise
                 if self.size == 1:
                     raise InandoutError(
@@ -63,8 +64,7 @@ class Batches:
                 done += len(drawn)
                 yield from drawn
                 continue
-            if torch.cuda.is_available():  # outside the handler, whose traceback would hold the batch's tensors
-                torch.cuda.empty_cache()
+            memory.release()  # outside the handler, whose traceback would hold the batch's tensors
 
 
 def draw(

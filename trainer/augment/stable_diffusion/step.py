@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch.nn.parallel import DistributedDataParallel
 
 from inspector.errors import InandoutError
+from trainer import memory
 from trainer.augment.stable_diffusion.denoising import Noisy
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Step:
             try:
                 totals = self._gradients(parts, size)
             except RuntimeError as error:
-                if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
+                if not memory.ran_out(error):
                     raise
                 if size == 1 or self.accelerator.num_processes > 1:
                     raise InandoutError(
@@ -67,8 +68,7 @@ class Step:
                     ) from None
                 progress.micro_batch = size // 2
                 logger.warning("out of memory with %d images at once: going on with %d", size, size // 2)
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+                memory.release()
                 continue
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.weights, _GRADIENT_NORM)

@@ -18,9 +18,6 @@ class CountingCodec:
         grey = torch.nn.functional.avg_pool2d(images.mean(1, keepdim=True), 8)
         return grey.repeat(1, 4, 1, 1)
 
-    def decode(self, found: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
 
 @pytest.fixture
 def images():
