@@ -8,7 +8,7 @@ from typing import Any
 
 from inspector.errors import DataError
 from trainer.augment import Augmenter, SyntheticImage
-from trainer.augment.gate import Gate
+from trainer.augment.gate import Gate, Judgement
 from trainer.data.newfolder import write_png
 from trainer.stages import read_json, write_json
 
@@ -35,7 +35,7 @@ def fill(
         wanted: images to keep.
         seed: of the drawing.
         folder: `<k>.png`, `<k>_mask.png` and `records.json` land here; what is there already is gone on from.
-        gate: None keeps all.
+        gate: None keeps every image whose mask is not empty.
         attempts: images drawn for each one wanted, at most.
         on_kept: called with the number of images kept so far, and the number wanted.
 
@@ -51,11 +51,9 @@ def fill(
     while kept < wanted and len(records) < attempts * wanted:
         count = min(_CHUNK, attempts * wanted - len(records), max(4, wanted - kept))
         images = list(augmenter.generate(count, seed, len(records)))
-        judgements: list[tuple[bool, str, Any]] = [(True, "", {})] * len(images)
-        if gate is not None:
-            judgements = [(found.kept, found.reason, found.figures) for found in gate.judge(images)]
-        for image, (good, reason, figures) in zip(images, judgements, strict=True):
-            records.append(_write(image, folder, len(records), good, reason, figures))
+        judgements = [_shown(image) for image in images] if gate is None else gate.judge(images)
+        for image, judgement in zip(images, judgements, strict=True):
+            records.append(_write(image, folder, len(records), judgement))
         write_json(folder / RECORDS, records)
         kept = sum(record["kept"] for record in records)
         on_kept(min(kept, wanted), wanted)
@@ -63,9 +61,10 @@ def fill(
     told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     logger.info("%s: %d drawn, %d kept%s", folder.name, len(records), kept, f" ({told})" if told else "")
     if wanted and not kept:
+        off = "" if gate is None else ", or switch the gate off with --set gate.enabled=false"
         raise DataError(
-            f"the gate rejected all {len(records)} images of {folder.name} ({told}): look at {folder}, "
-            "change the generator's settings, or switch the gate off with --set gate.enabled=false"
+            f"all {len(records)} images of {folder.name} were rejected ({told}): look at {folder}, "
+            f"change the generator's settings{off}"
         )
     if kept < wanted:
         logger.warning("%s: only %d of %d wanted images passed the gate", folder.name, kept, wanted)
@@ -77,7 +76,13 @@ def kept(folder: Path, limit: int | None = None) -> list[Path]:
     return [folder / record["path"] for record in read_json(folder / RECORDS) if record["kept"]][:limit]
 
 
-def _write(image: SyntheticImage, folder: Path, number: int, good: bool, reason: str, figures: Any) -> Record:
+def _shown(image: SyntheticImage) -> Judgement:
+    """Without a gate, only what shows nothing is rejected: its label would be false."""
+    empty = image.mask is not None and not image.mask.any()
+    return Judgement(not empty, "not visible" if empty else "")
+
+
+def _write(image: SyntheticImage, folder: Path, number: int, judgement: Judgement) -> Record:
     name = f"{number:05d}"
     write_png(folder / f"{name}.png", image.pixels)
     if image.mask is not None:
@@ -85,8 +90,8 @@ def _write(image: SyntheticImage, folder: Path, number: int, good: bool, reason:
     return {
         "path": f"{name}.png",
         "mask": None if image.mask is None else f"{name}_mask.png",
-        "kept": good,
-        "reason": reason,
-        "figures": figures,
+        "kept": judgement.kept,
+        "reason": judgement.reason,
+        "figures": judgement.figures,
         "provenance": image.provenance,
     }

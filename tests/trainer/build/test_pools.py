@@ -75,9 +75,20 @@ def test_no_image_passed_is_one_line(tmp_path):
         def judge(self, images):
             return [Judgement(False, "off texture") for _ in images]
 
-    with pytest.raises(DataError, match="rejected all 8 images of pool .8 off texture.") as caught:
+    with pytest.raises(DataError, match="all 8 images of pool were rejected .8 off texture.") as caught:
         pools.fill(Numbered(), 4, 0, tmp_path / "pool", Nothing(), 2)
     assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_shows_nothing_is_rejected_with_the_gate_off_too(tmp_path):
+    class Fading(Numbered):
+        def generate(self, n, seed, first=0):
+            for image in super().generate(n, seed, first):
+                yield SyntheticImage(image.pixels, np.zeros((4, 4), np.uint8), {}) if first < 4 else image
+
+    records = pools.fill(Fading(), 4, 0, tmp_path / "pool", None, 4)
+    assert [record["reason"] for record in records[:5]] == ["not visible"] * 4 + [""]
+    assert len(pools.kept(tmp_path / "pool")) == 4
 
 
 def test_a_full_disk_leaves_what_can_be_gone_on_with(tmp_path, monkeypatch):

@@ -56,8 +56,9 @@ class InDomain:
 
     A painted image starts from a real good one. Where real defects are known, one of them is moved onto it and
     partly noised, or the region is drawn from noise under the defect class; without them a painted stroke is partly
-    noised. The model denoises the region, so that the defect sits in the surface; only the decoded difference to the
-    good image is laid over it, so that the codec's own losses do not mark the place.
+    noised. The model denoises the region, so that the defect sits in the surface. What is laid over the good image is
+    the moved or painted defect itself and the decoded difference that denoising made to it: what the codec loses marks
+    no place and thins no crack.
 
     Args:
         material: what to learn from and to draw on.
@@ -190,8 +191,7 @@ class InDomain:
 
     @torch.inference_mode()
     def _draw(self, plans: Sequence[_Plan], whole: bool) -> list[SyntheticImage]:
-        height, width = plans[0].part.shape[:2]
-        everywhere = Window(0, 0, height, width)
+        everywhere = Window(0, 0, *plans[0].part.shape[:2])
         windows = [everywhere if whole else around(plan.region, self._section.crop) for plan in plans]
         window = windows[0]
         original = self._encoded([w.of(plan.part) for w, plan in zip(windows, plans, strict=True)])
@@ -221,11 +221,11 @@ class InDomain:
             steps=self._section.sampler_steps,
             guidance=self._section.guidance,
         )
-        before, after = (self._decoded(x, window) for x in (original, drawn))
+        before, after = (self._decoded(x, window) for x in (start, drawn))
         images = []
         for number, (plan, place) in enumerate(zip(plans, windows, strict=True)):
-            change = np.zeros((height, width, 3), np.float32)
-            place.of(change)[:] = after[number].astype(np.float32) - before[number]
+            change = plan.start.astype(np.float32) - plan.part
+            place.of(change)[:] += after[number].astype(np.float32) - before[number]
             pixels, mask = lay_over(plan.part, change, feathered(_shrunk(plan.region), _FEATHER, plan.region))
             images.append(SyntheticImage(pixels, mask, plan.provenance))
         return images
