@@ -36,6 +36,7 @@ _CODEC = "codec"
 _FACTS = "facts.safetensors"
 _GROW = 13
 _FEATHER = 5
+_GRAIN = 1.0  # pixels; a codec invents the grain below this scale, and two layers of it would betray the place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +58,8 @@ class InDomain:
     A painted image starts from a real good one. Where real defects are known, one of them is moved onto it and
     partly noised, or the region is drawn from noise under the defect class; without them a painted stroke is partly
     noised. The model denoises the region, so that the defect sits in the surface. What is laid over the good image is
-    the moved or painted defect itself and the decoded difference that denoising made to it: what the codec loses marks
-    no place and thins no crack.
+    the moved or painted defect itself and the decoded difference that denoising made to it, without its finest grain:
+    what the codec loses or invents marks no place and thins no crack.
 
     Args:
         material: what to learn from and to draw on.
@@ -225,7 +226,7 @@ class InDomain:
         images = []
         for number, (plan, place) in enumerate(zip(plans, windows, strict=True)):
             change = plan.start.astype(np.float32) - plan.part
-            place.of(change)[:] += after[number].astype(np.float32) - before[number]
+            place.of(change)[:] += cv2.GaussianBlur(after[number].astype(np.float32) - before[number], (0, 0), _GRAIN)
             pixels, mask = lay_over(plan.part, change, feathered(_shrunk(plan.region), _FEATHER, plan.region))
             images.append(SyntheticImage(pixels, mask, plan.provenance))
         return images

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from inspector.errors import DataError, InandoutError
 from inspector.preprocess import InputSpec
-from trainer.augment import Commission, Learner, Material, Steerable, registry
+from trainer.augment import Commission, Learner, Material, Steerable, registry, strokes
 from trainer.augment.in_domain.codec import open_tiny
 from trainer.data.newfolder import write_png
 from trainer.recipe import resolve
@@ -85,6 +85,18 @@ def test_draws_defects_on_real_images(fitted):
         )
         assert image.provenance["mode"] in expected
     assert shown == painted >= 3  # a codec of twelve steps hides nothing that was painted
+
+
+def test_what_the_codec_invents_below_a_pixel_does_not_mark_the_place(fitted, monkeypatch):
+    _, generator = fitted
+    rng = np.random.default_rng(0)
+    invented = lambda latents, window: rng.normal(128, 20, (len(latents), window.height, window.width, 3))  # noqa: E731
+    monkeypatch.setattr(generator, "_decoded", invented)
+    monkeypatch.setattr(strokes, "paint", lambda part, where, rng: (part, np.full_like(where, 255), "none"))
+    monkeypatch.setattr(generator, "_regions", [])
+    image = next(generator.generate(1, seed=1))
+    change = (image.pixels.astype(float) - generator._read(image.provenance["source"]))[12:44, 12:28, 0]
+    assert 2 < change.std() < 8  # unblurred, two layers of three averaged channels: 16
 
 
 def test_the_kth_image_depends_on_seed_and_k_alone(fitted):
