@@ -25,6 +25,8 @@ class ClassifierConfig:
             enlarged to it and added. `("layer4",)` is the paper's network. Stages after the last one are dropped.
         feature_norm: batch-normalise each level's features before its 1x1 convolution, which puts channels of very
             different size on one scale, as standardising does for a linear probe.
+        hidden: channels that each level's 1x1 convolution maps to; they are added, rectified, and mapped once more. 0
+            maps each level at once, so that the map is linear in the features.
         stride_on: convolution of each stage's first block that carries the stride: `conv2` is torchvision's
             layout (v1.5), `conv1` the original one (v1), which some published weights were trained with.
         mean, std: per RGB channel on the 0..1 scale.
@@ -35,6 +37,7 @@ class ClassifierConfig:
     share: float = 0.05
     levels: tuple[str, ...] = ("layer4",)
     feature_norm: bool = False
+    hidden: int = 0
     stride_on: str = "conv2"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -66,7 +69,8 @@ class Classifier(nn.Module):
         for stage in STAGES[STAGES.index(config.levels[-1]) + 1 :]:
             delattr(backbone, stage)
         self.backbone = backbone
-        self.heads = nn.ModuleDict({level: _head(_CHANNELS[level], config.feature_norm) for level in config.levels})
+        self.heads = nn.ModuleDict({level: _head(_CHANNELS[level], config) for level in config.levels})
+        self.last = nn.Sequential(nn.ReLU(), _map(config.hidden, 1, 0.01)) if config.hidden else nn.Identity()
         self.register_buffer("mean", 255.0 * torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255.0 * torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -92,15 +96,22 @@ class Classifier(nn.Module):
                 level = self.heads[stage](x)
                 cam = level if cam is None else cam + functional.interpolate(level, cam.shape[2:], mode="bilinear")
         assert cam is not None  # the configuration names at least one level
-        cam = cam.squeeze(1)
+        cam = self.last(cam).squeeze(1)
         return pool(cam, self.config.pooling, self.config.sharpness, self.config.share), cam
 
 
-def _head(channels: int, norm: bool) -> nn.Sequential:
-    to_map = nn.Conv2d(channels, 1, kernel_size=1)
-    nn.init.normal_(to_map.weight, std=0.001 if norm else 0.01)
+def _head(channels: int, config: ClassifierConfig) -> nn.Sequential:
+    norm = nn.BatchNorm2d(channels) if config.feature_norm else nn.Identity()
+    if config.hidden:
+        return nn.Sequential(norm, _map(channels, config.hidden, channels**-0.5))
+    return nn.Sequential(norm, _map(channels, 1, 0.001 if config.feature_norm else 0.01))
+
+
+def _map(channels: int, outputs: int, std: float) -> nn.Conv2d:
+    to_map = nn.Conv2d(channels, outputs, kernel_size=1)
+    nn.init.normal_(to_map.weight, std=std)
     nn.init.zeros_(to_map.bias)  # type: ignore[arg-type]
-    return nn.Sequential(nn.BatchNorm2d(channels) if norm else nn.Identity(), to_map)
+    return to_map
 
 
 def place_stride(backbone: nn.Module, stride_on: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from calibration.curve import average_precision
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
 from models.classifier import Classifier
-from trainer import checkpoint, memory
+from trainer import checkpoint, memory, pixel_truth
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
 from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser
 from trainer.recipe import TrainSection
@@ -55,6 +55,20 @@ class TrainingTask:
     fresh: Sequence[str]
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
     on_step: Callable[[int, int], None] = lambda step, steps: None
+
+
+class Batch(NamedTuple):
+    """Some draws.
+
+    Attributes:
+        images: `(N, H, W, 3)` uint8 RGB.
+        targets: `(N,)` float, 0 good, 1 defect.
+        truths: `(N, h, w)` of `trainer.pixel_truth.cells`; `(N, 0, 0)` where the training has no pixel loss.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    truths: torch.Tensor
 
 
 def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Accelerator) -> list[dict[str, float]]:
@@ -93,11 +107,11 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
             begun = time.monotonic()
             wrapped.train()
             keep_frozen_statistics(raw, recipe.frozen)
-            for images, targets in batches(task, epoch, first, accelerator):
+            for batch in batches(task, epoch, first, accelerator):
                 rate = learning_rate(recipe, state["step"], per_epoch)
                 for group in optimiser.param_groups:
                     group["lr"] = rate * group["scale"]
-                loss = step(wrapped, optimiser, images, targets, state, accelerator)
+                loss = step(wrapped, optimiser, batch, state, accelerator, recipe.pixel_loss)
                 if "ema" in parts:
                     parts["ema"].update_parameters(raw)  # type: ignore[operator]
                 state["step"] += 1
@@ -143,12 +157,14 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
 def step(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    images: torch.Tensor,
-    targets: torch.Tensor,
+    batch: Batch,
     state: dict[str, Any],
     accelerator: Accelerator,
+    pixel_weight: float = 0.0,
 ) -> float:
-    """One optimiser step; returns the mean loss over the batch.
+    """One optimiser step on the images' labels and, weighted, on what is known of their cells.
+
+    Returns the mean loss over the batch.
 
     Out of memory halves `state["micro_batch"]` (gradients are then accumulated, the step stays the same size) and
     says so, as often as needed.
@@ -157,12 +173,16 @@ def step(
         optimiser.zero_grad(set_to_none=True)
         size, total = state["micro_batch"], 0.0
         try:
-            for start in range(0, len(images), size):
+            for start in range(0, len(batch.images), size):
                 part = slice(start, start + size)
                 with accelerator.autocast():
-                    logits, _ = model(images[part].to(accelerator.device))
-                wanted = targets[part].to(accelerator.device)
-                loss = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum") / len(images)
+                    logits, cams = model(batch.images[part].to(accelerator.device))
+                wanted = batch.targets[part].to(accelerator.device)
+                loss = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum")
+                if pixel_weight:
+                    truth = batch.truths[part].to(accelerator.device)
+                    loss = loss + pixel_weight * pixel_truth.loss(cams.float(), truth).sum()
+                loss = loss / len(batch.images)
                 accelerator.backward(loss)
                 total += float(loss.detach())
         except RuntimeError as error:
@@ -181,9 +201,7 @@ def step(
         return total
 
 
-def batches(
-    task: TrainingTask, epoch: int, first: int, accelerator: Accelerator
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(task: TrainingTask, epoch: int, first: int, accelerator: Accelerator) -> Iterator[Batch]:
     """The batches of `epoch` from batch number `first` on; each process gets its share of each batch."""
     recipe = task.recipe
     draws = draws_of(task, epoch)
@@ -191,7 +209,14 @@ def batches(
         shard(draws[start : start + recipe.batch], accelerator.process_index, accelerator.num_processes)
         for start in range(first * recipe.batch, len(draws), recipe.batch)
     ]
-    dataset = Draws(task.images, task.spec, seed=task.seed, flips=recipe.flips, jitter=recipe.jitter)
+    dataset = Draws(
+        task.images,
+        task.spec,
+        seed=task.seed,
+        flips=recipe.flips,
+        jitter=recipe.jitter,
+        truths=recipe.pixel_loss > 0,
+    )
     loader = DataLoader(
         dataset,
         batch_sampler=mine,
@@ -245,8 +270,9 @@ def _final(parts: dict[str, torch.nn.Module]) -> torch.nn.Module:
     return average.module if isinstance(average, AveragedModel) else parts["model"]
 
 
-def _collate(items: list[tuple[torch.Tensor, float]]) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.stack([pixels for pixels, _ in items]), torch.tensor([label for _, label in items])
+def _collate(items: list[tuple[torch.Tensor, float, torch.Tensor]]) -> Batch:
+    pixels, labels, truths = zip(*items, strict=True)
+    return Batch(torch.stack(pixels), torch.tensor(labels), torch.stack(truths))
 
 
 def _save(

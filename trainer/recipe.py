@@ -17,6 +17,7 @@ from trainer.section import Section
 yaml = require("yaml", "reading a recipe")
 
 Scenario = Literal["zero_shot", "few_shot", "full_shot"]
+Supervision = Literal["image", "mixed", "pixel"]
 
 
 class DataSection(Section):
@@ -64,6 +65,7 @@ class ModelSection(Section):
     share: float = Field(0.05, gt=0, le=1)
     levels: tuple[Literal["layer1", "layer2", "layer3", "layer4"], ...] = Field(("layer4",), min_length=1)
     feature_norm: bool = False
+    hidden: int = Field(0, ge=0)
 
     @field_validator("levels")
     @classmethod
@@ -83,6 +85,8 @@ class TrainSection(Section):
         defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
         real_share: where real and synthetic defects meet, real ones are repeated up to this share of the defects;
             None leaves the data as it is.
+        pixel_loss: weight of the loss on single cells (`trainer.pixel_truth`) beside that on the image's label.
+        supervision: `image` uses no mask of a real defect, `mixed` those that are there, `pixel` demands one for each.
         frozen: stages before and including this one keep their weights and batch statistics.
         ema: decay a step of the weights' moving average that is evaluated and exported; 0 switches it off.
         flips: mirror at random, horizontally and vertically.
@@ -102,6 +106,8 @@ class TrainSection(Section):
     warmup_epochs: float = Field(0.0, ge=0)
     defect_share: float | None = Field(None, gt=0, lt=1)
     real_share: float | None = Field(None, gt=0, lt=1)
+    pixel_loss: float = Field(0.0, ge=0)
+    supervision: Supervision = "image"
     frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"
     ema: float = Field(0.0, ge=0, lt=1)
     flips: bool = True

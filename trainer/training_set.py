@@ -13,15 +13,23 @@ from torch.utils.data import Dataset
 
 from inspector import imagefile, preprocess
 from inspector.preprocess import InputSpec
+from trainer import pixel_truth
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingImage:
-    """An image to learn from: its file, its label (0 good, 1 defect), and whether it was generated."""
+    """An image to learn from.
+
+    Attributes:
+        label: 0 good, 1 defect.
+        synthetic: whether it was generated.
+        mask: file that is non-zero on the defect, of any size with the image's crop; None where nobody knows.
+    """
 
     path: Path
     label: int
     synthetic: bool = False
+    mask: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +76,58 @@ def order(
     return [Draw(epoch, position, int(index)) for position, index in enumerate(rng.permutation(np.concatenate(chosen)))]
 
 
-class Draws(Dataset[tuple[torch.Tensor, float]]):
-    """Maps a `Draw` to `((H, W, 3) uint8 RGB, label)`: decode, fit, mirror, jitter.
+class Draws(Dataset[tuple[torch.Tensor, float, torch.Tensor]]):
+    """Maps a `Draw` to `((H, W, 3) uint8 RGB, label, truth)`: decode, fit, mirror, jitter.
 
-    The outcome depends on `(seed, draw)` alone, so it is the same for any number of loader workers.
+    `truth` is that of `trainer.pixel_truth.cells` where `truths` asks for it, else empty. The outcome depends on
+    `(seed, draw)` alone, so it is the same for any number of loader workers.
     """
 
     def __init__(
-        self, images: Sequence[TrainingImage], spec: InputSpec, *, seed: int, flips: bool, jitter: float
+        self,
+        images: Sequence[TrainingImage],
+        spec: InputSpec,
+        *,
+        seed: int,
+        flips: bool,
+        jitter: float,
+        truths: bool = False,
     ) -> None:
         self._images = images
         self._spec = spec
         self._seed = seed
         self._flips = flips
         self._jitter = jitter
+        self._truths = truths
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, float]:
+    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, float, torch.Tensor]:
         image = self._images[draw.index]
         pixels = preprocess.fit(imagefile.read(image.path), self._spec)
+        mask = None
+        if self._truths and image.mask is not None:
+            mask = _fitted_mask(image.mask, self._spec)
         rng = np.random.default_rng([self._seed, draw.epoch, draw.position, 1])
         if self._flips:
-            if rng.random() < 0.5:
-                pixels = pixels[::-1]
-            if rng.random() < 0.5:
-                pixels = pixels[:, ::-1]
+            for axis in (0, 1):
+                if rng.random() < 0.5:
+                    pixels = np.flip(pixels, axis)
+                    mask = None if mask is None else np.flip(mask, axis)
         if self._jitter:
             pixels = _jitter(pixels, rng, self._jitter)
-        return torch.from_numpy(np.ascontiguousarray(pixels)), float(image.label)
+        truth = np.zeros((0, 0), np.uint8)
+        if self._truths:
+            truth = pixel_truth.cells(mask, self._spec.height, self._spec.width, image.label == 0)
+        return torch.from_numpy(np.ascontiguousarray(pixels)), float(image.label), torch.from_numpy(truth)
+
+
+def _fitted_mask(path: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """A mask as the model's input sees the part, `(H, W)`: non-zero wherever a pixel lies on the defect."""
+    stored = imagefile.read(path)
+    marked = stored > 0 if stored.ndim == 2 else (stored[..., :3] > 0).any(axis=2)
+    return preprocess.fit(np.where(marked, np.uint8(255), np.uint8(0)), spec)[..., 0]
 
 
 def _jitter(pixels: npt.NDArray[np.uint8], rng: np.random.Generator, strength: float) -> npt.NDArray[np.uint8]:

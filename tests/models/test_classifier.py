@@ -112,3 +112,21 @@ def test_a_pickled_checkpoint_is_refused(tmp_path):
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "w.pt")
     with pytest.raises(weights.WeightsError, match="safetensors"):
         weights.read(tmp_path / "w.pt")
+
+
+def test_hidden_channels_are_added_over_levels_rectified_and_mapped(images):
+    config = ClassifierConfig(levels=("layer2", "layer3"), feature_norm=True, hidden=8, pooling="topk", share=0.01)
+    torch.manual_seed(0)
+    model = Classifier(config).eval()
+    stages = {}
+    for name in config.levels:
+        getattr(model.backbone, name).register_forward_hook(lambda _, __, out, name=name: stages.update({name: out}))
+    with torch.inference_mode():
+        logit, cam = model(images)
+        fine, coarse = (model.heads[name][1](model.heads[name][0](stages[name])) for name in config.levels)
+        coarse = torch.nn.functional.interpolate(coarse, fine.shape[2:], mode="bilinear")
+        expected = model.last[1]((fine + coarse).clamp(min=0))[:, 0]
+    assert cam.shape == (2, 12, 8)
+    torch.testing.assert_close(cam, expected)
+    torch.testing.assert_close(logit, cam.flatten(1).max(1).values)
+    assert ClassifierConfig.from_dict(config.as_dict()) == config

@@ -136,19 +136,21 @@ class Hungry(torch.nn.Module):
         if len(images) > self.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         means = images.float().mean((1, 2, 3)) * self.weight
-        return means, means
+        return means, means[:, None, None].expand(-1, 2, 2)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5])
 @pytest.mark.parametrize(("limit", "seen"), [(8, [8]), (4, [8, 4, 4]), (2, [8, 4, 2, 2, 2, 2])])
-def test_out_of_memory_halves_the_batch_and_keeps_the_step(limit, seen, caplog):
+def test_out_of_memory_halves_the_batch_and_keeps_the_step(limit, seen, weight, caplog):
     hungry, whole = Hungry(limit), Hungry(8)
     images = torch.randint(0, 255, (8, 2, 2, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    targets = torch.tensor([0.0, 1.0] * 4)
+    truths = torch.randint(0, 3, (8, 2, 2), generator=torch.Generator().manual_seed(2))
+    batch = classify.Batch(images, torch.tensor([0.0, 1.0] * 4), truths)
     losses = []
     for net in (hungry, whole):
         state = {"micro_batch": 8}
         optimiser = torch.optim.SGD(net.parameters(), 0.01)
-        losses.append(classify.step(net, optimiser, images, targets, state, Accelerator(cpu=True)))
+        losses.append(classify.step(net, optimiser, batch, state, Accelerator(cpu=True), weight))
     assert hungry.seen == seen
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     torch.testing.assert_close(hungry.weight, whole.weight)
@@ -161,8 +163,7 @@ def test_out_of_memory_with_a_single_image_says_what_to_do():
         classify.step(
             net,
             torch.optim.SGD(net.parameters(), 0.1),
-            torch.zeros((4, 2, 2, 3), dtype=torch.uint8),
-            torch.zeros(4),
+            classify.Batch(torch.zeros((4, 2, 2, 3), dtype=torch.uint8), torch.zeros(4), torch.zeros((4, 0, 0))),
             {"micro_batch": 4},
             Accelerator(cpu=True),
         )
@@ -212,3 +213,18 @@ def test_a_loss_that_explodes_stops_with_advice(images, tmp_path):
     net.heads["layer4"][1].weight.data.fill_(float("inf"))
     with pytest.raises(InandoutError, match=r"lower train.learning_rate"):
         classify.train(net, task(images), tmp_path, Accelerator(cpu=True))
+
+
+def test_the_pixel_loss_teaches_where_drawn_defects_lie(images, tmp_path):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:20, 8:20] = 1
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    told = [dataclasses.replace(image, mask=tmp_path / "mask.png" if image.label else None) for image in images]
+    net = Classifier(ClassifierConfig(levels=("layer2",), feature_norm=True, hidden=8, pooling="topk", share=0.1))
+    classify.train(net, task(told, epochs=6, flips=False, pixel_loss=1.0), tmp_path / "run", Accelerator(cpu=True))
+    pixels = torch.from_numpy(cv2.imread(str(told[0].path)))[None]
+    with torch.inference_mode():
+        cam = net(pixels)[1][0]
+    inside = torch.zeros((4, 4), dtype=torch.bool)
+    inside[1:3, 1:3] = True
+    assert cam[inside].min() > cam[~inside].max()

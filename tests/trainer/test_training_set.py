@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from inspector.preprocess import InputSpec
+from trainer import pixel_truth
 from trainer.training_set import Draw, Draws, TrainingImage, order
 
 LABELS = [0] * 12 + [1] * 3
@@ -60,7 +61,7 @@ def test_draws_are_the_same_for_any_number_of_workers(images, workers):
     draws = order([image.label for image in images], 0.5, 5, 1)
     batches = [draws[:2], draws[2:]]
     loader = torch.utils.data.DataLoader(dataset, batch_sampler=batches, num_workers=workers)
-    seen = torch.cat([pixels for pixels, _ in loader])
+    seen = torch.cat([pixels for pixels, *_ in loader])
     torch.testing.assert_close(seen, torch.stack([dataset[draw][0] for draw in draws]))
 
 
@@ -76,3 +77,28 @@ def test_flips_show_all_four_mirrorings_and_nothing_else(images):
         assert len(matches) == 1
         found.add(matches[0])
     assert found == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_mask_is_mirrored_with_its_image(tmp_path, value):
+    picture = np.full((120, 80), 90, np.uint8)
+    picture[8:24, 48:72] = 200
+    cv2.imwrite(str(tmp_path / "part.png"), picture)
+    cv2.imwrite(str(tmp_path / "mask.png"), np.where(picture == 200, value, 0))
+    image = TrainingImage(tmp_path / "part.png", 1, mask=tmp_path / "mask.png")
+    dataset = Draws([image], InputSpec(width=80, height=120), seed=1, flips=True, jitter=0, truths=True)
+    places = set()
+    for position in range(16):
+        pixels, _, truth = dataset[Draw(0, position, 0)]
+        bright = (pixels[..., 0] == 200).reshape(15, 8, 10, 8).any(3).any(1)
+        assert torch.equal(bright, truth == pixel_truth.DEFECT)
+        places.add(tuple(torch.argwhere(bright)[0].tolist()))
+    assert len(places) == 4
+
+
+def test_what_is_known_of_an_image_without_a_mask(images):
+    dataset = Draws(images, InputSpec(width=40, height=60), seed=0, flips=False, jitter=0, truths=True)
+    assert (dataset[Draw(0, 0, 0)][2] == pixel_truth.GOOD).all()
+    assert (dataset[Draw(0, 0, 1)][2] == pixel_truth.UNKNOWN).all()
+    silent = Draws(images, InputSpec(width=40, height=60), seed=0, flips=False, jitter=0)
+    assert silent[Draw(0, 0, 0)][2].numel() == 0

@@ -43,7 +43,7 @@ def work(
     rejected: set[str],
     folder: Path,
 ) -> None:
-    """Write `images.json`: paths for training and for calibration, and the table of the search if there was one.
+    """Write `images.json`: paths for training and for calibration, masks by path, and the table of a search.
 
     Images accepted in the review come on top of what the recipe asks for; rejected ones are left out.
 
@@ -72,6 +72,7 @@ def work(
         {
             "train": [str(path) for path in train] + [str(image.path) for image in accepted],
             "val": [str(path) for path in pools.kept(calibration)] if calibration.is_dir() else [],
+            "masks": {str(path): str(mask) for path, mask in _masks(train, accepted).items()},
             "table": table,
         },
     )
@@ -83,10 +84,20 @@ def load(folder: Path) -> dict[str, list[Path]]:
     return {split: [Path(path) for path in chosen[split]] for split in ("train", "val")}
 
 
+def masks(folder: Path) -> dict[Path, Path]:
+    """Where the chosen training images' masks lie, for those that have one."""
+    return {Path(path): Path(mask) for path, mask in read_json(folder / _CHOSEN)["masks"].items()}
+
+
 def table(folder: Path) -> list[dict[str, Any]] | None:
     """What `auto` measured, a row a candidate; None where nothing was searched."""
     found: list[dict[str, Any]] | None = read_json(folder / _CHOSEN)["table"]
     return found
+
+
+def _masks(train: Sequence[Path], accepted: Sequence[AcceptedImage]) -> dict[Path, Path]:
+    known = {path: pools.mask_of(path) for path in train} | {image.path: image.mask for image in accepted}
+    return {path: mask for path, mask in known.items() if mask is not None and mask.is_file()}
 
 
 def _searched(

@@ -1,7 +1,7 @@
 """Stage `train`: start weights, the classifier, its training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,13 +10,13 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from inspector.bundle import sha256_of
-from inspector.errors import InandoutError
+from inspector.errors import DataError, InandoutError
 from models import weights
 from models.classifier import STAGES, Classifier, ClassifierConfig
 from trainer import classify
 from trainer.build.progress import training_progress
 from trainer.data.samples import Sample
-from trainer.recipe import Recipe
+from trainer.recipe import Recipe, Supervision
 from trainer.stages import read_json, write_json
 from trainer.training_set import TrainingImage
 
@@ -36,10 +36,33 @@ def weights_identity(choice: str) -> str:
     return sha256_of(Path(choice))
 
 
-def images(samples: Sequence[Sample], synthetic: Sequence[Path], split: str) -> list[TrainingImage]:
-    """The images of a split: real ones first, then synthetic defects."""
-    real = [TrainingImage(sample.path, sample.label) for sample in samples if sample.split == split]
-    return real + [TrainingImage(path, 1, synthetic=True) for path in synthetic]
+def images(
+    samples: Sequence[Sample],
+    synthetic: Sequence[Path],
+    split: str,
+    masks: Mapping[Path, Path] | None = None,
+    supervision: Supervision = "image",
+) -> list[TrainingImage]:
+    """The images of a split: real ones first, then synthetic defects.
+
+    Args:
+        samples, synthetic, split: where to take them from.
+        masks: of synthetic defects, by the image's path.
+        supervision: whether real defects bring their masks; see `trainer.recipe.TrainSection`.
+
+    Raises:
+        DataError: `pixel` supervision, and a real defect of the split has no mask.
+    """
+    inside = [sample for sample in samples if sample.split == split]
+    bare = [sample.path for sample in inside if sample.label == 1 and sample.mask is None]
+    if supervision == "pixel" and bare:
+        raise DataError(
+            f"train.supervision=pixel, but {len(bare)} defects in {split} have no mask, such as {bare[0]}: "
+            "add them, or use train.supervision=mixed"
+        )
+    shown = [None if supervision == "image" else sample.mask for sample in inside]
+    real = [TrainingImage(sample.path, sample.label, mask=mask) for sample, mask in zip(inside, shown, strict=True)]
+    return real + [TrainingImage(path, 1, synthetic=True, mask=(masks or {}).get(path)) for path in synthetic]
 
 
 def work(

@@ -76,6 +76,11 @@ def kept(folder: Path, limit: int | None = None) -> list[Path]:
     return [folder / record["path"] for record in read_json(folder / RECORDS) if record["kept"]][:limit]
 
 
+def mask_of(path: Path) -> Path:
+    """Where the mask of a pool's image lies, if its generator told one."""
+    return path.with_name(f"{path.stem}_mask.png")
+
+
 def _shown(image: SyntheticImage) -> Judgement:
     """Without a gate, only what shows nothing is rejected: its label would be false."""
     empty = image.mask is not None and not image.mask.any()
@@ -86,10 +91,10 @@ def _write(image: SyntheticImage, folder: Path, number: int, judgement: Judgemen
     name = f"{number:05d}"
     write_png(folder / f"{name}.png", image.pixels)
     if image.mask is not None:
-        write_png(folder / f"{name}_mask.png", image.mask)
+        write_png(mask_of(folder / f"{name}.png"), image.mask)
     return {
         "path": f"{name}.png",
-        "mask": None if image.mask is None else f"{name}_mask.png",
+        "mask": None if image.mask is None else mask_of(Path(f"{name}.png")).name,
         "kept": judgement.kept,
         "reason": judgement.reason,
         "figures": judgement.figures,

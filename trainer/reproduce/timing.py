@@ -31,7 +31,7 @@ class Speed:
     Attributes:
         per_draw: seconds a training image, validation between epochs included.
         generating, plain: seconds a cell beside training, with and without a diffusion model; None where not known.
-        fine_tune: seconds of a generator's own training, once a scenario and seed; None where not known.
+        fine_tune: seconds of a generator's own training, once a division of the images; None where not known.
         source: what was measured, for people.
     """
 
@@ -74,9 +74,9 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     state = {"micro_batch": recipe.train.batch}
     marks = [(time.monotonic(), 0)]
     epochs = (classify.batches(task, epoch, 0, accelerator) for epoch in itertools.count())
-    for pixels, targets in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
-        classify.step(model, optimiser, pixels, targets, state, accelerator)
-        marks.append((time.monotonic(), len(pixels)))
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
+        classify.step(model, optimiser, batch, state, accelerator, recipe.train.pixel_loss)
+        marks.append((time.monotonic(), len(batch.images)))
     _, (begun, _), *timed = marks  # the first step warms up
     per_draw = (timed[-1][0] - begun) / sum(drawn for _, drawn in timed)
     validation = [sample.path for sample in divided if sample.split == "val"]
@@ -97,12 +97,11 @@ def draws(cells: Sequence[Cell], dataset: DataSet) -> dict[str, int]:
     Raises:
         DataError: the images cannot be divided for a cell's scenario, such as for want of defects.
     """
-    known: dict[tuple[str, int], list[int]] = {}
+    known: dict[object, list[int]] = {}
     for cell in cells:
-        key = (cell.scenario, cell.seed)
-        if key not in known:
-            known[key] = [sample.label for sample in _divided(cell, dataset) if sample.split == "train"]
-    return {cell.name: training_draws(known[cell.scenario, cell.seed], cell.n, cell.recipe) for cell in cells}
+        if cell.division not in known:
+            known[cell.division] = [sample.label for sample in _divided(cell, dataset) if sample.split == "train"]
+    return {cell.name: training_draws(known[cell.division], cell.n, cell.recipe) for cell in cells}
 
 
 def forecast(
@@ -112,18 +111,18 @@ def forecast(
 
     Args:
         todo: in the order of building.
-        finished: cells whose generator need not be trained again for others of the same scenario and seed.
+        finished: cells whose generator need not be trained again for others of the same division.
         drawn: training images by cell, from `draws`.
         speed: what was measured.
     """
-    tuned = {(cell.scenario, cell.seed) for cell, _ in finished if cell.generates}
+    tuned = {cell.division for cell, _ in finished if cell.generates}
     expected = {}
     for cell in todo:
         beside = speed.generating if cell.generates else speed.plain
         expected[cell.name] = drawn[cell.name] * speed.per_draw + (beside or 0.0)
-        if cell.generates and (cell.scenario, cell.seed) not in tuned:
+        if cell.generates and cell.division not in tuned:
             expected[cell.name] += speed.fine_tune or 0.0
-            tuned.add((cell.scenario, cell.seed))
+            tuned.add(cell.division)
     return expected
 
 

@@ -88,6 +88,8 @@ def test_auto_searches_on_validation_and_trains_on_what_it_found(data, tmp_path,
     winner = [row for row in chosen["table"] if row["chosen"]]
     assert len(winner) == 1
     assert len(chosen["train"]) == winner[0]["n"]
+    assert list(chosen["masks"]) == chosen["train"]
+    assert all(Path(mask).is_file() for mask in chosen["masks"].values())
 
 
 @pytest.mark.parametrize(
