@@ -126,7 +126,7 @@ class Draws(Dataset[tuple[torch.Tensor, float, torch.Tensor]]):
 def _fitted_mask(path: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
     """A mask as the model's input sees the part, `(H, W)`: non-zero wherever a pixel lies on the defect."""
     stored = imagefile.read(path)
-    marked = stored > 0 if stored.ndim == 2 else (stored[..., :3] > 0).any(axis=2)
+    marked = stored != 0 if stored.ndim == 2 else (stored[..., :3] != 0).any(axis=2)
     return preprocess.fit(np.where(marked, np.uint8(255), np.uint8(0)), spec)[..., 0]
 
 

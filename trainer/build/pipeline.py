@@ -176,9 +176,7 @@ def _prepare(
     operating_point.require_support(recipe, validation)
     return Prepared(
         samples=samples,
-        train=network.images(
-            samples, synthetic["train"], "train", mix.masks(mixed.folder), recipe.train.supervision
-        ),
+        train=network.images(samples, synthetic["train"], "train", mix.masks(mixed.folder), recipe.train.supervision),
         validation=validation,
         synthetic={name: len(paths) for name, paths in synthetic.items()},
         data=divided.data,
