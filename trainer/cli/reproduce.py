@@ -70,80 +70,27 @@ def reproduce(
         require(module, "building a model")
     from rich.console import Console
 
-    from inspector.errors import InandoutError
-    from trainer.build.processes import open_accelerator
     from trainer.data import readers
-    from trainer.reproduce import cells, plan, timing
+    from trainer.reproduce import cells, plan
+    from trainer.reproduce.campaign import Campaign
     from trainer.reproduce.tables import TABLES
-    from trainer.run_lock import exclusive
 
     tables = [TABLES[number] for number in sorted(set(numbers))]
     planned = plan.cells(tables, recipe, seeds, {"augment.generator": generator, "data.layout": layout}, assignments)
     wanted = plan.chosen(planned, only)
     first = wanted[0].recipe
     dataset = readers.read(data.absolute(), first.data.layout, first.data.resplit)
-    cells.require_test_split(dataset)
-    drawn = timing.draws(wanted, dataset)
+    cells.require_both_kinds(dataset)
     workshop = cells.Workshop(data, weights, cells.material(dataset, weights), output, keep)
-    done = {cell.name: result for cell in planned if (result := workshop.finished(cell))}
-    todo = [cell for cell in wanted if cell.name not in done]
-
-    def built() -> "list[tuple[Cell, Result]]":
-        return [(cell, done[cell.name]) for cell in planned if cell.name in done]
-
+    campaign = Campaign(planned, wanted, dataset, workshop)
     if dry_run:
-        speed = timing.of_finished(built())
-        if speed is None:
-            speed = timing.of_steps(todo[0], dataset, open_accelerator(first.train.precision))
-        expected = timing.forecast(todo, built(), drawn, speed)
-        _print_plan(wanted, workshop, expected)
-        click.echo(
-            f"{len(todo)} of {len(wanted)} cells to build: about {timing.duration(sum(expected.values()))}, "
-            f"from {speed.source}{timing.caveat(todo, speed)}"
-        )
+        click.echo("\n".join(campaign.forecast()))
         return
-
     console = Console(stderr=True, highlight=False)
-    accelerator = open_accelerator(first.train.precision)
-    if accelerator.num_processes > 1:
-        raise InandoutError(
-            "reproduce builds its cells in one process: start it without 'accelerate launch', "
-            "and use several devices by several --output folders and --only"
-        )
-
-    def report(cell: "Cell", result: "Result") -> None:
-        done[cell.name] = result
-        left, speed = todo[todo.index(cell) + 1 :], timing.of_finished(built())
-        assert speed is not None  # this cell is finished
-        to_go = timing.duration(sum(timing.forecast(left, built(), drawn, speed).values()))
-        console.print(
-            f"{cell.name}: test AP {result.metrics['ap']:.3f}; "
-            f"{len(left)} to go{f', about {to_go}{timing.caveat(left, speed)}' if left else ''}"
-        )
-
-    with exclusive(output):
-        failed = cells.build_all(
-            todo, planned, workshop, lambda: open_accelerator(first.train.precision), console, report
-        )
-        cells.tidy(planned, workshop)
-    pages = _show(tables, planned, done, workshop, seeds, recipe)
+    campaign.build("reproduce", console, lambda _, result: f"test AP {result.metrics['ap']:.3f}")
+    pages = _show(tables, planned, campaign.done, workshop, seeds, recipe)
     click.echo("written   " + ", ".join(str(page) for page in pages))
-    if failed:
-        listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
-        raise InandoutError(f"{len(failed)} of {len(wanted)} cells failed, run again to retry them: {listed}")
-
-
-def _print_plan(wanted: "list[Cell]", workshop: "Workshop", expected: dict[str, float]) -> None:
-    """A line a cell: its name, what is known of it, how long it will take."""
-    from trainer.reproduce.timing import duration
-
-    width = max(len(cell.name) for cell in wanted)
-    for cell in wanted:
-        if cell.name not in expected:
-            state = "finished"
-        else:
-            state = f"{'begun' if workshop.run(cell).exists() else 'to build'}, {duration(expected[cell.name])}"
-        click.echo(f"{cell.name:<{width}}  {state}")
+    campaign.require_all()
 
 
 def _show(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from accelerate import Accelerator
 from pydantic import ValidationError
@@ -34,6 +34,8 @@ _RESULT, _SCORES, _RECIPE, _RUN = "result.json", "scores.csv", "recipe.yaml", "r
 # Stages that cells of one scenario and seed have in common.
 _SHARED_STAGES = ("index", "split", "fine_tune")
 
+Measured = Literal["val", "test"]
+
 
 class Result(Section):
     """What is stored of a finished cell, beside its `scores.csv` and `recipe.yaml`.
@@ -41,8 +43,9 @@ class Result(Section):
     Attributes:
         cell: its name.
         digest: of all that decides the outcome; a cell whose digest changed is built again.
-        metrics: the build's figures on the sealed test split.
+        metrics: the build's figures on the sealed test split; none where that lacks a class.
         threshold: the build's operating point, a probability.
+        real: real defects that training saw; None in results of builds that did not count them.
         synthetic: defects that training got; fewer than `n` where the gate let too few pass.
         draws: training images drawn, over all epochs.
         train_seconds, fine_tune_seconds, other_seconds: of the classifier's training, of the generator's (shared by
@@ -55,6 +58,7 @@ class Result(Section):
     digest: str
     metrics: dict[str, float]
     threshold: float
+    real: int | None = None
     synthetic: int
     draws: int
     train_seconds: float
@@ -74,6 +78,7 @@ class Workshop:
         material: digest of both, see `material`.
         output: holds `cells/<name>/`.
         keep: keep the run folder, with the bundle, of finished cells.
+        split: where the figures come from.
     """
 
     data: Path
@@ -81,6 +86,7 @@ class Workshop:
     material: str
     output: Path
     keep: bool = False
+    split: Measured = "test"
 
     def folder(self, cell: Cell) -> Path:
         """The cell's folder."""
@@ -127,17 +133,18 @@ def material(dataset: DataSet, weights: str) -> str:
     return digest({"weights": weights_identity(weights), "files": files})
 
 
-def require_test_split(dataset: DataSet) -> None:
-    """Refuse a data set on which no figure of the tables could be measured, before hours go by.
+def require_both_kinds(dataset: DataSet, split: Measured = "test") -> None:
+    """Refuse a data set on which no figure could be measured, before hours go by.
 
     Raises:
-        DataError: its test split (all of it, where splits are left open) lacks good images or defects.
+        DataError: that split (all of the set, where splits are left open) lacks good images or defects.
     """
-    given = [sample.label for sample in dataset.samples if sample.split == "test"]
+    given = [sample.label for sample in dataset.samples if sample.split == split]
     labels = given or [sample.label for sample in dataset.samples]
     if len(set(labels)) < 2:
         lacking = "defect" if 1 not in labels else "good image"
-        raise DataError(f"{dataset.root} has no {lacking} to test on: average precision needs both kinds; add some")
+        aim = "validate" if split == "val" else "test"
+        raise DataError(f"{dataset.root} has no {lacking} to {aim} on: average precision needs both kinds; add some")
 
 
 def training_draws(labels: Sequence[int], synthetic: int, recipe: Recipe) -> int:
@@ -177,6 +184,8 @@ def build_all(
         console.print(f"[bold]cell {number + 1} of {len(todo)}: {cell.name}[/bold]")
         try:
             _take_over(cell, planned, workshop)
+            later = todo[number:]
+            tidy([old for old in planned if not any(old.shares_stages_with(new) for new in later)], workshop)
             result = _build(cell, workshop, make_accelerator(), console)
         except Interrupted as error:
             raise Interrupted(f"{cell.name}: {error}") from None
@@ -197,22 +206,24 @@ def tidy(planned: Sequence[Cell], workshop: Workshop) -> None:
 
 
 def _take_over(cell: Cell, planned: Sequence[Cell], workshop: Workshop) -> None:
-    """Start a new run folder from the one that has most of the stages this cell shares.
+    """Start a new run folder from the one that has most of the stages this cell shares; all share the index.
 
-    A finished cell's folder is moved; of an unfinished or kept one those stages are copied. Stages know by their
+    A finished cell's folder is moved to one that shares all; of others those stages are copied. Stages know by their
     fingerprint whether they can be reused.
     """
     own = workshop.run(cell)
     if own.exists():
         return
-    have = {other.name: _shared_stages(workshop.run(other)) for other in planned if cell.shares_stages_with(other)}
+    have = {other.name: _shared_stages(cell, other, workshop) for other in planned}
     best = max(
-        (other for other in planned if have.get(other.name)), key=lambda other: len(have[other.name]), default=None
+        (other for other in planned if have[other.name]),
+        key=lambda other: (len(have[other.name]), cell.shares_stages_with(other)),
+        default=None,
     )
     if best is None:
         return
     own.parent.mkdir(parents=True, exist_ok=True)
-    if workshop.finished(best) and not workshop.keep:
+    if cell.shares_stages_with(best) and workshop.finished(best) and not workshop.keep:
         workshop.run(best).rename(own)
         return
     copy = own.with_name(f".{_RUN}.copy")
@@ -222,16 +233,17 @@ def _take_over(cell: Cell, planned: Sequence[Cell], workshop: Workshop) -> None:
     copy.rename(own)
 
 
-def _shared_stages(run: Path) -> list[str]:
-    """Those that are finished."""
-    return [stage for stage in _SHARED_STAGES if (run / stage / "done.json").is_file()]
+def _shared_stages(cell: Cell, other: Cell, workshop: Workshop) -> list[str]:
+    """Those of `other` that are finished and serve `cell`."""
+    shared = _SHARED_STAGES if cell.shares_stages_with(other) else _SHARED_STAGES[:1]
+    return [stage for stage in shared if (workshop.run(other) / stage / "done.json").is_file()]
 
 
 def _build(cell: Cell, workshop: Workshop, accelerator: Accelerator, console: Console) -> Result:
     run = workshop.run(cell)
     made = build(cell.recipe, workshop.data, workshop.weights, run, accelerator, console)
     assert made is not None  # one process
-    if "ap" not in made.manifest.metrics:
+    if workshop.split == "test" and "ap" not in made.manifest.metrics:
         raise DataError("the test split lacks good images or defects: nothing was measured; add some")
     labels = [sample.label for sample in load_samples(run / "split" / "samples.json") if sample.split == "train"]
     synthetic = len(mix.load(run / "mix")["train"])
@@ -241,6 +253,7 @@ def _build(cell: Cell, workshop: Workshop, accelerator: Accelerator, console: Co
         digest=workshop.digest(cell),
         metrics=made.manifest.metrics,
         threshold=made.manifest.calibration.threshold,
+        real=sum(labels),
         synthetic=synthetic,
         draws=training_draws(labels, synthetic, cell.recipe),
         # over all the epochs, where the stage counts from its last start

@@ -5,7 +5,7 @@ were judged on the same images, they share the draw. Percentile intervals (Efron
 the Bootstrap, 1993). With few seeds the seeds' part is somewhat too small, as a bootstrap of few values is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from trainer.reproduce.tables import METRICS, Metric
 
 _ENTRIES = 2_000_000  # of a block of resamples, for bounded memory
 _Weights = npt.NDArray[np.int64]
+_Figures = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +30,7 @@ class Judged:
 
 
 def over_seeds(
-    builds: Sequence[Judged], confidence: float = 0.95, n: int = 2000, seed: int = 0
+    builds: Sequence[Judged], confidence: float = 0.95, n: int = 2000, seed: int = 0, images: str = "test images"
 ) -> dict[Metric, Interval]:
     """Intervals of the mean over `builds` (one a seed) of each metric.
 
@@ -38,22 +39,58 @@ def over_seeds(
         confidence: level of the two-sided intervals.
         n: resamples.
         seed: same seed, same answer.
+        images: what the builds were judged on, for the intervals' `method`.
     """
-    shared = all(build.paths == builds[0].paths for build in builds)
+    return _intervals([(build,) for build in builds], lambda figures: figures[0], confidence, n, seed, images)
+
+
+def of_difference(
+    before: Sequence[Judged],
+    after: Sequence[Judged],
+    confidence: float = 0.95,
+    n: int = 2000,
+    seed: int = 0,
+    images: str = "test images",
+) -> dict[Metric, Interval]:
+    """Intervals of the mean over seeds of `after` minus `before`: paired, both of a seed on the same resample.
+
+    Args:
+        before, after: as many, seed by seed; both of a seed judged on the same images.
+        confidence, n, seed, images: as in `over_seeds`.
+
+    Raises:
+        ValueError: the two of a seed were judged on different images.
+    """
+    pairs = list(zip(before, after, strict=True))
+    if any(one.paths != other.paths for one, other in pairs):
+        raise ValueError("builds judged on different images cannot be paired")
+    return _intervals(pairs, lambda figures: figures[1] - figures[0], confidence, n, seed, images)
+
+
+def _intervals(
+    seeds: Sequence[tuple[Judged, ...]],
+    figure: Callable[[Sequence[_Figures]], _Figures],
+    confidence: float,
+    n: int,
+    seed: int,
+    images: str,
+) -> dict[Metric, Interval]:
+    """Intervals of the mean over `seeds` of what `figure` makes of the metrics of each one's builds."""
+    shared = all(builds[0].paths == seeds[0][0].paths for builds in seeds)
     rng = np.random.default_rng([seed, 0])
-    drawn = np.empty((len(builds), len(METRICS), n))
-    rows = max(1, _ENTRIES // max(len(build.labels) for build in builds))
+    drawn = np.empty((len(seeds), len(METRICS), n))
+    rows = max(1, _ENTRIES // max(len(builds[0].labels) for builds in seeds))
     for start in range(0, n, rows):
         block = min(rows, n - start)
-        weights = _resampled(builds[0].labels, block, rng)
-        for number, build in enumerate(builds):
+        weights = _resampled(seeds[0][0].labels, block, rng)
+        for number, builds in enumerate(seeds):
             if number and not shared:
-                weights = _resampled(build.labels, block, rng)
-            drawn[number, :, start : start + block] = _figures(build, weights)
-    picked = np.random.default_rng([seed, 1]).integers(0, len(builds), (n, len(builds)))
+                weights = _resampled(builds[0].labels, block, rng)
+            drawn[number, :, start : start + block] = figure([_figures(build, weights) for build in builds])
+    picked = np.random.default_rng([seed, 1]).integers(0, len(seeds), (n, len(seeds)))
     means = np.stack([drawn[picked[k], :, k].mean(axis=0) for k in range(n)])
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    what = "seeds and test images" if len(builds) > 1 else "test images"
+    what = f"seeds and {images}" if len(seeds) > 1 else images
     method = f"stratified percentile bootstrap over {what}, {n} resamples"
     return {
         metric: Interval(low=float(low[k]), high=float(high[k]), confidence=confidence, method=method)
@@ -70,7 +107,7 @@ def _resampled(labels: npt.NDArray[np.int64], rows: int, rng: np.random.Generato
     return weights
 
 
-def _figures(build: Judged, weights: _Weights) -> npt.NDArray[np.float64]:
+def _figures(build: Judged, weights: _Weights) -> _Figures:
     """Average precision, precision and recall of each row of weights, `(3, rows)`."""
     defects = weights * build.labels
     hits, alarms = defects[:, build.called].sum(axis=1), weights[:, build.called].sum(axis=1)
@@ -78,7 +115,7 @@ def _figures(build: Judged, weights: _Weights) -> npt.NDArray[np.float64]:
     return np.stack([_average_precision(build, weights, defects), hits / np.maximum(alarms, 1), hits / total])
 
 
-def _average_precision(build: Judged, weights: _Weights, defects: _Weights) -> npt.NDArray[np.float64]:
+def _average_precision(build: Judged, weights: _Weights, defects: _Weights) -> _Figures:
     """`sum (R_k - R_(k-1)) P_k` over the distinct scores, tied images together."""
     order = np.argsort(-build.logits, kind="stable")
     falling = build.logits[order]

@@ -1,7 +1,7 @@
 """Which builds it takes to fill tables: one a scenario, augmentation, number and seed, each with its recipe."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Cell:
 
     Attributes:
         name: unique in a plan, and the folder's name: `full_shot-in_and_out.in_domain-80-seed0`.
-        scenario, kind, n, seed: what the tables ask of it.
+        scenario, kind, n, seed: what is asked of it; where the recipe picks `n` itself, the most it may pick.
         recipe: resolved.
     """
 
@@ -38,9 +38,15 @@ class Cell:
         """Whether a diffusion model is behind it."""
         return self.kind in ("diffusion", "in_and_out")
 
+    @property
+    def division(self) -> tuple[Scenario, int | None, int]:
+        """What tells which images train: the scenario, its real defects where it counts them, the seed."""
+        few = self.recipe.data.few_shot if self.scenario == "few_shot" else None
+        return self.scenario, few, self.seed
+
     def shares_stages_with(self, other: "Cell") -> bool:
         """Whether both read, split and, where they generate, learn to generate alike."""
-        return (self.scenario, self.seed) == (other.scenario, other.seed)
+        return self.division == other.division
 
     def identity(self) -> dict[str, Any]:
         """The part of the recipe that decides the outcome, JSON-serialisable: unused generators are left out."""
@@ -69,10 +75,7 @@ def cells(
     Raises:
         RecipeError: the recipe or an assignment is wrong, or sets what the tables set.
     """
-    for assignment in assignments:
-        key = assignment.partition("=")[0].strip()
-        if key in _SET_BY_THE_TABLE:
-            raise RecipeError(f"--set {key}: the table decides that; leave it out, and choose builds with --only")
+    refuse(assignments, _SET_BY_THE_TABLE, "the table")
     first = resolve(recipe, overrides, [*assignments, "scenario=full_shot", "augment.kind=none"]).seed
     planned: dict[str, Cell] = {}
     for seed in range(first, first + seeds):
@@ -81,6 +84,20 @@ def cells(
                 cell = _cell(table.scenario, kind, n, seed, recipe, overrides, assignments)
                 planned.setdefault(digest(cell.identity()), cell)
     return list(planned.values())
+
+
+def refuse(assignments: Sequence[str], decided: Container[str], by: str) -> None:
+    """Raise RecipeError where an assignment of `--set` names a key that the plan itself decides."""
+    for assignment in assignments:
+        key = assignment.partition("=")[0].strip()
+        if key in decided:
+            raise RecipeError(f"--set {key}: {by} decides that; leave it out, and choose builds with --only")
+
+
+def augmentation(recipe: Recipe) -> str:
+    """The augmentation in a cell's name: its kind, and the generator where one is behind it."""
+    kind = recipe.augment.kind
+    return f"{kind}.{recipe.augment.generator}" if kind in ("diffusion", "in_and_out") else kind
 
 
 def chosen(planned: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
@@ -107,8 +124,7 @@ def _cell(
 ) -> Cell:
     fixed = [f"scenario={scenario}", f"augment.kind={kind}", f"augment.n={n}", f"seed={seed}"]
     resolved = resolve(recipe, overrides, [*assignments, *fixed])
-    label = f"{kind}.{resolved.augment.generator}" if kind in ("diffusion", "in_and_out") else kind
-    name = f"{scenario}-{label}-{n}-seed{seed}"
+    name = f"{scenario}-{augmentation(resolved)}-{n}-seed{seed}"
     return Cell(name, scenario, kind, n, seed, resolved.model_copy(update={"name": name}))
 
 

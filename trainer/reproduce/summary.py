@@ -10,13 +10,14 @@ import numpy as np
 from calibration import table as csv_table
 from inspector.errors import DataError
 from inspector.manifest import Interval
+from trainer.reproduce.cells import Measured
 from trainer.reproduce.interval import Judged, over_seeds
 from trainer.reproduce.tables import METRICS, Figure, Metric, Row, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A finished build of a row, for one seed: its test metrics, the threshold they hold at, and its score table."""
+    """A finished build of a row, for one seed: its metrics, the threshold they hold at, and its score table."""
 
     metrics: Mapping[str, float]
     threshold: float
@@ -83,8 +84,8 @@ def _average(row: Row, members: Sequence[OurRow]) -> OurRow:
     return OurRow(row, ours, seeds=min(member.seeds for member in members))
 
 
-def judged(build: Build) -> Judged:
-    """The test rows of a build's score table, by path.
+def judged(build: Build, split: Measured = "test") -> Judged:
+    """A build's rows of one split in its score table, by path.
 
     Raises:
         DataError: the file is missing or damaged.
@@ -94,12 +95,12 @@ def judged(build: Build) -> Judged:
         entries = sorted(
             (row["path"], int(row["label"]), float(row["logit"]), float(row["probability"]))
             for _, row in rows
-            if row["split"] == "test"
+            if row["split"] == split
         )
     except (KeyError, ValueError) as error:
         raise DataError(f"{build.scores} is damaged ({error}): delete its folder and run again") from None
     if {label for _, label, _, _ in entries} != {0, 1}:
-        raise DataError(f"{build.scores} lacks test images of either kind: delete its folder and run again")
+        raise DataError(f"{build.scores} lacks {split} images of either kind: delete its folder and run again")
     paths, labels, logits, probabilities = zip(*entries, strict=True)
     return Judged(
         paths=paths,

@@ -108,7 +108,7 @@ def test_of_an_unfinished_or_kept_one_shared_stages_are_copied(workshop, keep):
     assert owner(found[MEMSEG], workshop, "train") == MEMSEG
 
 
-def test_the_folder_with_a_fitted_generator_goes_first_and_other_seeds_do_not(workshop):
+def test_the_folder_with_a_fitted_generator_goes_first_and_other_divisions_give_the_index_alone(workshop):
     found = planned(seeds=2)
     one, fitted, other = MEMSEG, "full_shot-diffusion.in_domain-100-seed0", "full_shot-memseg-80-seed1"
     begin(found[one], workshop, "index", "split")
@@ -118,7 +118,8 @@ def test_the_folder_with_a_fitted_generator_goes_first_and_other_seeds_do_not(wo
     assert owner(found[DIFFUSION], workshop, "fine_tune") == fitted
     scenario = planned([1])["zero_shot-memseg-80-seed0"]
     cells._take_over(scenario, [*found.values(), scenario], workshop)
-    assert not workshop.run(scenario).exists()
+    assert [path.name for path in workshop.run(scenario).iterdir()] == ["index"]
+    assert all(workshop.run(found[name]).exists() for name in (one, other, DIFFUSION))
 
 
 def test_a_run_folder_of_its_own_is_gone_on_with(workshop):
@@ -166,10 +167,10 @@ def samples(tmp_path, *rows):
 def test_a_set_that_can_measure_nothing_is_refused(tmp_path, rows, says):
     dataset = samples(tmp_path, *rows)
     if says is None:
-        cells.require_test_split(dataset)
+        cells.require_both_kinds(dataset)
         return
     with pytest.raises(DataError, match=says):
-        cells.require_test_split(dataset)
+        cells.require_both_kinds(dataset)
 
 
 def test_the_material_is_told_by_content_not_by_place(tmp_path):
