@@ -74,9 +74,9 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     state = {"micro_batch": recipe.train.batch}
     marks = [(time.monotonic(), 0)]
     epochs = (classify.batches(task, epoch, 0, accelerator) for epoch in itertools.count())
-    for pixels, targets in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
-        classify.step(model, optimiser, pixels, targets, state, accelerator)
-        marks.append((time.monotonic(), len(pixels)))
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
+        classify.step(model, optimiser, batch, state, accelerator, recipe.train.pixel_loss)
+        marks.append((time.monotonic(), len(batch.images)))
     _, (begun, _), *timed = marks  # the first step warms up
     per_draw = (timed[-1][0] - begun) / sum(drawn for _, drawn in timed)
     validation = [sample.path for sample in divided if sample.split == "val"]
