@@ -79,7 +79,7 @@ class Campaign:
         command: str,
         console: Console,
         figure: Callable[[Cell, Result], str],
-        on_result: Callable[[], None] = lambda: None,
+        on_result: Callable[[Cell], None] = lambda cell: None,
     ) -> None:
         """Build what is wanted and not finished.
 
@@ -108,7 +108,7 @@ class Campaign:
                 f"{cell.name}: {figure(cell, result)}; "
                 f"{len(left)} to go{f', about {to_go}{timing.caveat(left, speed)}' if left else ''}"
             )
-            on_result()
+            on_result(cell)
 
         with exclusive(self.workshop.output):
             todo = self.todo()

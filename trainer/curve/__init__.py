@@ -1,0 +1,1 @@
+"""Learning curves: average precision against the number of real defects, with and without synthetic ones."""
