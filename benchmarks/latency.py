@@ -21,6 +21,7 @@ import torch
 from inspector import bundle
 from inspector.backends.onnxruntime import OnnxRuntimeBackend
 from models.classifier import Classifier, ClassifierConfig
+from models.network import Network
 
 
 def interleaved(
@@ -73,7 +74,7 @@ def main() -> None:
     images = np.random.default_rng(0).integers(0, 255, (1, spec.height, spec.width, 3), dtype=np.uint8)
     backend = OnnxRuntimeBackend(loaded.model_path())
     config = ClassifierConfig.from_dict(loaded.manifest.provenance["classifier"])
-    model = Classifier(config).eval().to(memory_format=torch.channels_last)
+    model = Network(Classifier(config)).eval().to(memory_format=torch.channels_last)
     tensor = torch.from_numpy(images)
     with torch.inference_mode():
         exported, eager = interleaved(lambda: backend.run(images), lambda: model(tensor), options.rounds)

@@ -21,6 +21,8 @@ from calibration.curve import average_precision
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
 from models.classifier import Classifier
+from models.head import DENSE
+from models.network import Network
 from trainer import checkpoint, memory, pixel_truth
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
 from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser
@@ -43,6 +45,7 @@ class TrainingTask:
         images: the training split, real and synthetic.
         validation: images scored after each epoch; nothing is selected by them.
         fresh: names of the backbone's stages without start weights.
+        pixel_weight: of the loss on cells (`trainer.pixel_truth`) of the head `dense`.
         on_epoch: called on the main process with each epoch's row of the history.
         on_step: called on the main process with the steps done and the steps in all.
     """
@@ -53,6 +56,7 @@ class TrainingTask:
     recipe: TrainSection
     seed: int
     fresh: Sequence[str]
+    pixel_weight: float = 0.0
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
     on_step: Callable[[int, int], None] = lambda step, steps: None
 
@@ -111,7 +115,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
                 rate = learning_rate(recipe, state["step"], per_epoch)
                 for group in optimiser.param_groups:
                     group["lr"] = rate * group["scale"]
-                loss = step(wrapped, optimiser, batch, state, accelerator, recipe.pixel_loss)
+                loss = step(wrapped, optimiser, batch, state, accelerator, task.pixel_weight)
                 if "ema" in parts:
                     parts["ema"].update_parameters(raw)  # type: ignore[operator]
                 state["step"] += 1
@@ -162,9 +166,9 @@ def step(
     accelerator: Accelerator,
     pixel_weight: float = 0.0,
 ) -> float:
-    """One optimiser step on the images' labels and, weighted, on what is known of their cells.
+    """One optimiser step on what each head says of the images' labels, and `dense` of what is known of their cells.
 
-    Returns the mean loss over the batch.
+    Returns the loss, summed over heads, meant over the batch.
 
     Out of memory halves `state["micro_batch"]` (gradients are then accumulated, the step stays the same size) and
     says so, as often as needed.
@@ -176,12 +180,14 @@ def step(
             for start in range(0, len(batch.images), size):
                 part = slice(start, start + size)
                 with accelerator.autocast():
-                    logits, cams = model(batch.images[part].to(accelerator.device))
+                    evidence = model(batch.images[part].to(accelerator.device))
                 wanted = batch.targets[part].to(accelerator.device)
-                loss = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum")
-                if pixel_weight:
-                    truth = batch.truths[part].to(accelerator.device)
-                    loss = loss + pixel_weight * pixel_truth.loss(cams.float(), truth).sum()
+                truth = batch.truths[part].to(accelerator.device)
+                loss = torch.zeros((), device=accelerator.device)
+                for name, (logits, cams) in evidence.items():
+                    loss = loss + binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum")
+                    if pixel_weight and name == DENSE:
+                        loss = loss + pixel_weight * pixel_truth.loss(cams.float(), truth).sum()
                 loss = loss / len(batch.images)
                 accelerator.backward(loss)
                 total += float(loss.detach())
@@ -215,7 +221,7 @@ def batches(task: TrainingTask, epoch: int, first: int, accelerator: Accelerator
         seed=task.seed,
         flips=recipe.flips,
         jitter=recipe.jitter,
-        truths=recipe.pixel_loss > 0,
+        truths=task.pixel_weight > 0,
     )
     loader = DataLoader(
         dataset,
@@ -246,12 +252,12 @@ def shard(batch: Sequence[Draw], rank: int, ranks: int) -> list[Draw]:
     return [batch[index % len(batch)] for index in range(rank * size, (rank + 1) * size)]
 
 
-def validate(model: torch.nn.Module, task: TrainingTask, accelerator: Accelerator) -> float:
-    """Average precision on the validation images; nan where one class is missing."""
+def validate(model: Classifier, task: TrainingTask, accelerator: Accelerator) -> float:
+    """Average precision of the heads' mean on the validation images; nan where one class is missing."""
     value = math.nan
     labels = np.array([image.label for image in task.validation])
     if accelerator.is_main_process and len(set(labels.tolist())) == 2:
-        scored = score(model, [image.path for image in task.validation], task.spec, accelerator.device)
+        scored = score(Network(model), [image.path for image in task.validation], task.spec, accelerator.device)
         value = average_precision(labels, scored.logits)
     accelerator.wait_for_everyone()
     return value
@@ -265,9 +271,11 @@ def any_rank(flag: bool, accelerator: Accelerator) -> bool:
     return bool(flags.sum() > 0)
 
 
-def _final(parts: dict[str, torch.nn.Module]) -> torch.nn.Module:
+def _final(parts: dict[str, torch.nn.Module]) -> Classifier:
     average = parts.get("ema")
-    return average.module if isinstance(average, AveragedModel) else parts["model"]
+    final = average.module if isinstance(average, AveragedModel) else parts["model"]
+    assert isinstance(final, Classifier)
+    return final
 
 
 def _collate(items: list[tuple[torch.Tensor, float, torch.Tensor]]) -> Batch:

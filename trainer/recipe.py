@@ -18,6 +18,14 @@ yaml = require("yaml", "reading a recipe")
 
 Scenario = Literal["zero_shot", "few_shot", "full_shot"]
 Supervision = Literal["image", "mixed", "pixel"]
+Level = Literal["layer1", "layer2", "layer3", "layer4"]
+
+
+def in_order(levels: tuple[str, ...]) -> tuple[str, ...]:
+    """Check a list of the network's stages: each once, from fine to coarse."""
+    if list(levels) != sorted(set(levels)):
+        raise ValueError("give each level once, in the network's order, e.g. [layer3, layer4]")
+    return levels
 
 
 class DataSection(Section):
@@ -57,22 +65,49 @@ class AugmentSection(Section):
     line_share: float = Field(0.0, ge=0, le=1)
 
 
-class ModelSection(Section):
-    """The map's pooling (`models.pooling.pool`), and the features it reads (`models.classifier.ClassifierConfig`)."""
+class HeadSection(Section):
+    """A head: the map's pooling (`models.pooling.pool`) and the features it reads (`models.head.HeadConfig`)."""
 
     pooling: Literal["mean", "lse", "topk"] = "mean"
     sharpness: float = Field(4.0, gt=0)
     share: float = Field(0.05, gt=0, le=1)
-    levels: tuple[Literal["layer1", "layer2", "layer3", "layer4"], ...] = Field(("layer4",), min_length=1)
+    levels: tuple[Level, ...] = Field(("layer4",), min_length=1)
     feature_norm: bool = False
     hidden: int = Field(0, ge=0)
 
     @field_validator("levels")
     @classmethod
     def _in_order(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
-        if list(levels) != sorted(set(levels)):
-            raise ValueError("give each level once, in the network's order, e.g. [layer3, layer4]")
-        return levels
+        return in_order(levels)
+
+
+class ModelSection(HeadSection):
+    """Which evidence judges an image, and the settings of the head `plain`.
+
+    Attributes:
+        head: `plain` (a map pooled over the whole image, the paper's), `dense` (section `dense`: a fine map, taught
+            wherever a mask is known for free), `memory` (section `memory`: distance to patches of good images),
+            `fused` (all three, weighed on validation images), or `auto` (those of the three that validation favours).
+    """
+
+    head: Literal["plain", "dense", "memory", "fused", "auto"] = "plain"
+
+
+class DenseSection(HeadSection):
+    """The head `dense`.
+
+    Attributes:
+        pixel_loss: weight of the loss on single cells (`trainer.pixel_truth`) beside that on the image's label.
+        supervision: `image` uses no mask of a real defect, `mixed` those that are there, `pixel` demands one for each.
+    """
+
+    pooling: Literal["mean", "lse", "topk"] = "topk"
+    share: float = Field(0.01, gt=0, le=1)
+    levels: tuple[Level, ...] = Field(("layer2", "layer3"), min_length=1)
+    feature_norm: bool = True
+    hidden: int = Field(128, ge=0)
+    pixel_loss: float = Field(1.0, ge=0)
+    supervision: Supervision = "image"
 
 
 class TrainSection(Section):
@@ -85,8 +120,6 @@ class TrainSection(Section):
         defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
         real_share: where real and synthetic defects meet, real ones are repeated up to this share of the defects;
             None leaves the data as it is.
-        pixel_loss: weight of the loss on single cells (`trainer.pixel_truth`) beside that on the image's label.
-        supervision: `image` uses no mask of a real defect, `mixed` those that are there, `pixel` demands one for each.
         frozen: stages before and including this one keep their weights and batch statistics.
         ema: decay a step of the weights' moving average that is evaluated and exported; 0 switches it off.
         flips: mirror at random, horizontally and vertically.
@@ -106,8 +139,6 @@ class TrainSection(Section):
     warmup_epochs: float = Field(0.0, ge=0)
     defect_share: float | None = Field(None, gt=0, lt=1)
     real_share: float | None = Field(None, gt=0, lt=1)
-    pixel_loss: float = Field(0.0, ge=0)
-    supervision: Supervision = "image"
     frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"
     ema: float = Field(0.0, ge=0, lt=1)
     flips: bool = True
@@ -155,6 +186,7 @@ class Recipe(Section):
     in_domain: InDomainSection = InDomainSection()  # type: ignore[call-arg]
     gate: GateSection = GateSection()  # type: ignore[call-arg]
     model: ModelSection = ModelSection()  # type: ignore[call-arg]
+    dense: DenseSection = DenseSection()  # type: ignore[call-arg]
     train: TrainSection = TrainSection()  # type: ignore[call-arg]
     calibrate: CalibrateSection = CalibrateSection()  # type: ignore[call-arg]
     export: ExportSection = ExportSection()  # type: ignore[call-arg]

@@ -7,11 +7,16 @@ from torchvision.models import resnet50
 
 from models import weights
 from models.classifier import Classifier, ClassifierConfig
+from models.head import HeadConfig
 
 
 @pytest.fixture(scope="module")
 def images():
     return torch.randint(0, 256, (2, 96, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def one_head(**options):
+    return ClassifierConfig(heads={"plain": HeadConfig(**options)})
 
 
 def reference(seed=0):
@@ -30,13 +35,13 @@ def normalised(images):
 
 
 def test_mean_pooled_map_is_torchvisions_linear_head(images):
-    net, model = reference(), Classifier(ClassifierConfig(pooling="mean")).eval()
+    net, model = reference(), Classifier(one_head(pooling="mean")).eval()
     state = {name: value for name, value in net.state_dict().items() if not name.startswith("fc.")}
     model.backbone.load_state_dict(state)
-    model.heads["layer4"][1].weight.data = net.fc.weight.data[:, :, None, None]
-    model.heads["layer4"][1].bias.data = net.fc.bias.data
+    model.heads["plain"].levels["layer4"][1].weight.data = net.fc.weight.data[:, :, None, None]
+    model.heads["plain"].levels["layer4"][1].bias.data = net.fc.bias.data
     with torch.inference_mode():
-        logit, cam = model(images)
+        logit, cam = model(images)["plain"]
         expected = net(normalised(images)).squeeze(1)
     assert cam.shape == (2, 3, 2)
     torch.testing.assert_close(logit, expected, atol=1e-4, rtol=1e-4)
@@ -73,9 +78,9 @@ def test_missing_stages_are_listed_and_loaded_ones_copied(tmp_path):
     [(("layer3",), (6, 4), False), (("layer4",), (3, 2), True), (("layer2", "layer4"), (12, 8), True)],
 )
 def test_levels_set_the_grid_and_drop_what_comes_after(images, levels, grid, has_layer4):
-    model = Classifier(ClassifierConfig(levels=levels, feature_norm=True, pooling="topk", share=0.1)).eval()
+    model = Classifier(one_head(levels=levels, feature_norm=True, pooling="topk", share=0.1)).eval()
     with torch.inference_mode():
-        logit, cam = model(images)
+        logit, cam = model(images)["plain"]
     assert cam.shape == (2, *grid)
     assert hasattr(model.backbone, "layer4") == has_layer4
     torch.testing.assert_close(logit, cam.flatten(1).topk(-(-grid[0] * grid[1] // 10)).values.mean(1))
@@ -83,14 +88,15 @@ def test_levels_set_the_grid_and_drop_what_comes_after(images, levels, grid, has
 
 def test_the_map_adds_the_levels_on_the_first_ones_grid(images):
     torch.manual_seed(0)
-    both = Classifier(ClassifierConfig(levels=("layer3", "layer4"))).eval()
+    both = Classifier(one_head(levels=("layer3", "layer4"))).eval()
     with torch.inference_mode():
         net = both.backbone
         x = net.maxpool(net.relu(net.bn1(net.conv1(normalised(images)))))
         layer3 = net.layer3(net.layer2(net.layer1(x)))
-        fine, coarse = both.heads["layer3"](layer3), both.heads["layer4"](net.layer4(layer3))
+        levels = both.heads["plain"].levels
+        fine, coarse = levels["layer3"](layer3), levels["layer4"](net.layer4(layer3))
         enlarged = torch.nn.functional.interpolate(coarse, size=(6, 4), mode="bilinear")
-        torch.testing.assert_close(both(images)[1], (fine + enlarged).squeeze(1), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(both(images)["plain"][1], (fine + enlarged).squeeze(1), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -115,17 +121,16 @@ def test_a_pickled_checkpoint_is_refused(tmp_path):
 
 
 def test_hidden_channels_are_added_over_levels_rectified_and_mapped(images):
-    config = ClassifierConfig(levels=("layer2", "layer3"), feature_norm=True, hidden=8, pooling="topk", share=0.01)
+    config = one_head(levels=("layer2", "layer3"), feature_norm=True, hidden=8, pooling="topk", share=0.01)
     torch.manual_seed(0)
     model = Classifier(config).eval()
-    stages = {}
-    for name in config.levels:
-        getattr(model.backbone, name).register_forward_hook(lambda _, __, out, name=name: stages.update({name: out}))
+    head = model.heads["plain"]
     with torch.inference_mode():
-        logit, cam = model(images)
-        fine, coarse = (model.heads[name][1](model.heads[name][0](stages[name])) for name in config.levels)
+        logit, cam = model(images)["plain"]
+        stages = model.stages(images)
+        fine, coarse = (level[1](level[0](stages[name])) for name, level in head.levels.items())
         coarse = torch.nn.functional.interpolate(coarse, fine.shape[2:], mode="bilinear")
-        expected = model.last[1]((fine + coarse).clamp(min=0))[:, 0]
+        expected = head.last[1]((fine + coarse).clamp(min=0))[:, 0]
     assert cam.shape == (2, 12, 8)
     torch.testing.assert_close(cam, expected)
     torch.testing.assert_close(logit, cam.flatten(1).max(1).values)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
 from models.classifier import STAGES, Classifier, ClassifierConfig
+from models.head import HeadConfig
 from trainer import classify
 from trainer.recipe import TrainSection
 from trainer.training_set import TrainingImage
@@ -136,7 +137,7 @@ class Hungry(torch.nn.Module):
         if len(images) > self.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         means = images.float().mean((1, 2, 3)) * self.weight
-        return means, means[:, None, None].expand(-1, 2, 2)
+        return {"dense": (means, means[:, None, None].expand(-1, 2, 2))}
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5])
@@ -210,7 +211,7 @@ def test_shards_cover_a_batch_in_equal_parts(count, ranks):
 
 def test_a_loss_that_explodes_stops_with_advice(images, tmp_path):
     net = model()
-    net.heads["layer4"][1].weight.data.fill_(float("inf"))
+    net.heads["plain"].levels["layer4"][1].weight.data.fill_(float("inf"))
     with pytest.raises(InandoutError, match=r"lower train.learning_rate"):
         classify.train(net, task(images), tmp_path, Accelerator(cpu=True))
 
@@ -220,11 +221,13 @@ def test_the_pixel_loss_teaches_where_drawn_defects_lie(images, tmp_path):
     mask[8:20, 8:20] = 1
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     told = [dataclasses.replace(image, mask=tmp_path / "mask.png" if image.label else None) for image in images]
-    net = Classifier(ClassifierConfig(levels=("layer2",), feature_norm=True, hidden=8, pooling="topk", share=0.1))
-    classify.train(net, task(told, epochs=6, flips=False, pixel_loss=1.0), tmp_path / "run", Accelerator(cpu=True))
+    head = HeadConfig(levels=("layer2",), feature_norm=True, hidden=8, pooling="topk", share=0.1)
+    net = Classifier(ClassifierConfig(heads={"dense": head}))
+    work = dataclasses.replace(task(told, epochs=6, flips=False), pixel_weight=1.0)
+    classify.train(net, work, tmp_path / "run", Accelerator(cpu=True))
     pixels = torch.from_numpy(cv2.imread(str(told[0].path)))[None]
     with torch.inference_mode():
-        cam = net(pixels)[1][0]
+        cam = net(pixels)["dense"][1][0]
     inside = torch.zeros((4, 4), dtype=torch.bool)
     inside[1:3, 1:3] = True
     assert cam[inside].min() > cam[~inside].max()

@@ -10,7 +10,7 @@ import torch
 
 from inspector.errors import InandoutError
 from models import weights
-from models.classifier import STAGES, Classifier, ClassifierConfig
+from models.classifier import Classifier, ClassifierConfig
 from trainer.augment import Pixels
 
 FeatureMaps = npt.NDArray[np.float16]
@@ -36,9 +36,8 @@ class Features:
                 start = weights.download() if choice == "imagenet" else weights.read(Path(choice))
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                network = Classifier(
-                    ClassifierConfig(levels=(LEVEL,), stride_on="conv2" if start is None else start.stride_on)
-                )
+                layout = "conv2" if start is None else start.stride_on
+                network = Classifier(ClassifierConfig(heads={}, last=LEVEL, stride_on=layout))
             if start is not None:
                 weights.load(network.backbone, start)
         except weights.WeightsError as error:
@@ -55,11 +54,6 @@ class Features:
 
     @torch.inference_mode()
     def _batches(self, images: Iterator[Pixels]) -> Iterator[FeatureMaps]:
-        net = self._network.backbone
         while batch := list(islice(images, _BATCH)):
-            x = torch.from_numpy(np.stack(batch)).to(self._device).permute(0, 3, 1, 2).float()
-            x = (x - self._network.mean) / self._network.std
-            x = net.maxpool(net.relu(net.bn1(net.conv1(x.contiguous(memory_format=torch.channels_last)))))
-            for stage in STAGES[1 : STAGES.index(LEVEL) + 1]:
-                x = getattr(net, stage)(x)
+            x = self._network.stages(torch.from_numpy(np.stack(batch)).to(self._device))[LEVEL]
             yield x.permute(0, 2, 3, 1).half().cpu().numpy()

@@ -17,6 +17,7 @@ from inspector import bundle, imagefile, preprocess
 from inspector.bundle import Bundle
 from inspector.manifest import Calibration, Manifest, ModelEntry, Parity
 from inspector.preprocess import InputSpec
+from models.network import Network
 from trainer.build.evaluate import judged
 from trainer.recipe import Recipe
 from trainer.report import Picture, ReportInputs, Scores, render
@@ -56,14 +57,15 @@ class Outcome:
 
 
 def provenance(
-    recipe: Recipe, data: dict[str, Any], weights: str, classifier: dict[str, Any], seconds: dict[str, float]
+    recipe: Recipe, data: dict[str, Any], weights: str, model: Network, seconds: dict[str, float]
 ) -> dict[str, Any]:
     """What it takes to build this again, JSON-serialisable."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data": data,
         "weights": weights,
-        "classifier": classifier,
+        "classifier": model.classifier.config.as_dict(),
+        "fusion": model.fusion.as_dict(),
         "seed": recipe.seed,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "python": platform.python_version(),

@@ -11,7 +11,7 @@ from calibration import bootstrap
 from calibration.curve import auroc, average_precision, operating_point
 from inspector.decision import probability_of
 from inspector.manifest import Calibration
-from models.classifier import Classifier
+from models.network import Network
 from trainer.recipe import Recipe
 from trainer.report import Scores
 from trainer.stages import write_json
@@ -21,7 +21,7 @@ SCORES = "scores.npz"
 
 
 def work(
-    model: Classifier,
+    model: Network,
     recipe: Recipe,
     paths: Sequence[Path],
     labels: npt.NDArray[np.int64],

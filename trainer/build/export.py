@@ -13,7 +13,7 @@ from inspector.backends.onnxruntime import OnnxRuntimeBackend
 from inspector.decision import probability_of
 from inspector.errors import InandoutError
 from inspector.manifest import Calibration, Parity
-from models.classifier import Classifier
+from models.network import Network
 from trainer.recipe import Recipe
 from trainer.stages import write_json
 
@@ -23,7 +23,7 @@ _GATE_IMAGES = 256
 
 
 def work(
-    model: Classifier,
+    model: Network,
     recipe: Recipe,
     paths: Sequence[Path],
     logits: npt.NDArray[np.float32],
@@ -50,7 +50,7 @@ def work(
         )
 
 
-def to_onnx(model: Classifier, recipe: Recipe, destination: Path) -> None:
+def to_onnx(model: Network, recipe: Recipe, destination: Path) -> None:
     """Export through torch's current exporter: uint8 `images (batch, H, W, 3)` in, `logit` and `cam` out."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     example = torch.zeros((2, recipe.input.height, recipe.input.width, 3), dtype=torch.uint8)

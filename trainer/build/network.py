@@ -13,7 +13,7 @@ from inspector.bundle import sha256_of
 from inspector.errors import DataError, InandoutError
 from models import weights
 from models.classifier import STAGES, Classifier, ClassifierConfig
-from trainer import classify
+from trainer import classify, heads
 from trainer.build.progress import training_progress
 from trainer.data.samples import Sample
 from trainer.recipe import Recipe, Supervision
@@ -48,7 +48,7 @@ def images(
     Args:
         samples, synthetic, split: where to take them from.
         masks: of synthetic defects, by the image's path.
-        supervision: whether real defects bring their masks; see `trainer.recipe.TrainSection`.
+        supervision: whether real defects bring their masks; see `trainer.recipe.DenseSection`.
 
     Raises:
         DataError: `pixel` supervision, and a real defect of the split has no mask.
@@ -57,8 +57,8 @@ def images(
     bare = [sample.path for sample in inside if sample.label == 1 and sample.mask is None]
     if supervision == "pixel" and bare:
         raise DataError(
-            f"train.supervision=pixel, but {len(bare)} defects in {split} have no mask, such as {bare[0]}: "
-            "add them, or use train.supervision=mixed"
+            f"dense.supervision=pixel, but {len(bare)} defects in {split} have no mask, such as {bare[0]}: "
+            "add them, or use dense.supervision=mixed"
         )
     shown = [None if supervision == "image" else sample.mask for sample in inside]
     real = [TrainingImage(sample.path, sample.label, mask=mask) for sample, mask in zip(inside, shown, strict=True)]
@@ -81,12 +81,7 @@ def work(
     """
     try:
         start = _start(choice)
-        config = ClassifierConfig(
-            **recipe.model.model_dump(),
-            stride_on="conv2" if start is None else start.stride_on,
-            mean=recipe.input.mean,
-            std=recipe.input.std,
-        )
+        config = heads.config(recipe, "conv2" if start is None else start.stride_on)
         torch.manual_seed(recipe.seed)
         model = Classifier(config)
         fresh = list(STAGES) if start is None else weights.load(model.backbone, start)
@@ -108,6 +103,7 @@ def work(
             recipe=recipe.train,
             seed=recipe.seed,
             fresh=fresh,
+            pixel_weight=heads.pixel_weight(recipe),
             on_epoch=on_epoch,
             on_step=on_step,
         )
@@ -115,7 +111,7 @@ def work(
 
 
 def load(folder: Path) -> Classifier:
-    """The trained network of a finished stage, in evaluation mode."""
+    """The trained classifier of a finished stage, in evaluation mode."""
     model = Classifier(ClassifierConfig.from_dict(read_json(folder / "config.json")))
     model.load_state_dict(load_file(folder / classify.WEIGHTS))
     return model.eval()

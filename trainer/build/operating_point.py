@@ -11,7 +11,7 @@ from calibration.calibrate import calibrate, provable
 from calibration.guarantee import errors_allowed
 from calibration.policies import parse
 from inspector.manifest import Calibration
-from models.classifier import Classifier
+from models.network import Network
 from trainer.recipe import Recipe
 from trainer.stages import write_json
 from trainer.torch_scores import score
@@ -32,7 +32,7 @@ def require_support(recipe: Recipe, validation: Sequence[TrainingImage]) -> None
 
 
 def work(
-    model: Classifier, recipe: Recipe, validation: Sequence[TrainingImage], folder: Path, accelerator: Accelerator
+    model: Network, recipe: Recipe, validation: Sequence[TrainingImage], folder: Path, accelerator: Accelerator
 ) -> None:
     """Score the validation images and write `scores.npz` (logits, cams) and `calibration.json`.
 

@@ -13,12 +13,13 @@ from rich.console import Console
 from inspector.bundle import Bundle
 from inspector.errors import SinkError
 from inspector.manifest import Parity
-from trainer import classify, stages
+from trainer import classify, heads, stages
 from trainer.build import (
     assemble,
     evaluate,
     export,
     fine_tune,
+    fuse,
     generate,
     index,
     mix,
@@ -176,7 +177,7 @@ def _prepare(
     operating_point.require_support(recipe, validation)
     return Prepared(
         samples=samples,
-        train=network.images(samples, synthetic["train"], "train", mix.masks(mixed.folder), recipe.train.supervision),
+        train=network.images(samples, synthetic["train"], "train", mix.masks(mixed.folder), recipe.dense.supervision),
         validation=validation,
         synthetic={name: len(paths) for name, paths in synthetic.items()},
         data=divided.data,
@@ -194,7 +195,9 @@ def _train_inputs(recipe: Recipe, weights: str, prepared: Prepared) -> dict[str,
         del chosen[key]
     return {
         "mix": prepared.fingerprint,
-        "model": recipe.model.model_dump(),
+        "heads": heads.config(recipe).as_dict(),
+        "pixel_weight": heads.pixel_weight(recipe),
+        "supervision": recipe.dense.supervision,
         "train": chosen,
         "weights": network.weights_identity(weights),
         "seed": recipe.seed,
@@ -223,13 +226,20 @@ def _finish(
     run: Path,
     accelerator: Accelerator,
 ) -> Bundle:
-    model = network.load(train.folder)
+    classifier = network.load(train.folder)
+    fused = stages.run(
+        run,
+        "fuse",
+        fuse.inputs(recipe, train.fingerprint),
+        lambda folder: fuse.work(classifier, recipe, prepared.validation, folder, accelerator),
+    )
+    model = fuse.load(classifier, fused.folder)
     test = network.images(prepared.samples, [], "test")
     section = recipe.calibrate.model_dump()
     calibrated = stages.run(
         run,
         "calibrate",
-        {"train": train.fingerprint, "calibrate": section},
+        {"fuse": fused.fingerprint, "calibrate": section},
         lambda folder: operating_point.work(model, recipe, prepared.validation, folder, accelerator),
     )
     calibration = operating_point.load(calibrated.folder)
@@ -267,6 +277,7 @@ def _finish(
     )
     seconds = prepared.seconds | {
         "train": train.seconds,
+        "fuse": fused.seconds,
         "calibrate": calibrated.seconds,
         "evaluate": evaluated.seconds,
         "export": exported.seconds,
@@ -286,7 +297,7 @@ def _finish(
         metrics=stages.read_json(evaluated.folder / "metrics.json"),
         parity=Parity.model_validate(stages.read_json(exported.folder / "parity.json")),
         model=exported.folder / export.MODEL,
-        provenance=assemble.provenance(recipe, prepared.data, weights, model.config.as_dict(), seconds),
+        provenance=assemble.provenance(recipe, prepared.data, weights, model, seconds),
         generation=prepared.generation,
     )
     folder = run / "report"

@@ -10,8 +10,9 @@ import torch
 from accelerate import Accelerator
 
 from inspector.preprocess import InputSpec
-from models.classifier import STAGES, Classifier, ClassifierConfig
-from trainer import classify
+from models.classifier import STAGES, Classifier
+from models.network import Network
+from trainer import classify, heads
 from trainer.build import splits
 from trainer.build.network import images
 from trainer.data.samples import DataSet, Sample
@@ -64,18 +65,18 @@ def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     recipe = cell.recipe
     divided = _divided(cell, dataset)
     training = images(divided, [], "train")
-    config = ClassifierConfig(**recipe.model.model_dump(), mean=recipe.input.mean, std=recipe.input.std)
-    model = Classifier(config).to(accelerator.device).to(memory_format=torch.channels_last)
+    model = Classifier(heads.config(recipe)).to(accelerator.device).to(memory_format=torch.channels_last)
     freeze(model, recipe.train.frozen)
     optimiser = make_optimiser(model, recipe.train, STAGES)
-    task = classify.TrainingTask(training, [], recipe.input, recipe.train, recipe.seed, STAGES)
+    weight = heads.pixel_weight(recipe)
+    task = classify.TrainingTask(training, [], recipe.input, recipe.train, recipe.seed, STAGES, weight)
     model.train()
     keep_frozen_statistics(model, recipe.train.frozen)
     state = {"micro_batch": recipe.train.batch}
     marks = [(time.monotonic(), 0)]
     epochs = (classify.batches(task, epoch, 0, accelerator) for epoch in itertools.count())
     for batch in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
-        classify.step(model, optimiser, batch, state, accelerator, recipe.train.pixel_loss)
+        classify.step(model, optimiser, batch, state, accelerator, weight)
         marks.append((time.monotonic(), len(batch.images)))
     _, (begun, _), *timed = marks  # the first step warms up
     per_draw = (timed[-1][0] - begun) / sum(drawn for _, drawn in timed)
@@ -156,9 +157,10 @@ def _scoring_seconds(model: Classifier, paths: Sequence[Path], spec: InputSpec, 
     if not paths:
         return 0.0
     chosen = paths[:_SCORED]
-    score(model, chosen, spec, device)
+    network = Network(model)
+    score(network, chosen, spec, device)
     begun = time.monotonic()
-    score(model, chosen, spec, device)
+    score(network, chosen, spec, device)
     return (time.monotonic() - begun) / len(chosen)
 
 

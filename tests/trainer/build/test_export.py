@@ -10,6 +10,8 @@ import torch
 
 from inspector.errors import InandoutError
 from models.classifier import Classifier, ClassifierConfig
+from models.head import HeadConfig
+from models.network import Network
 from trainer.build import export
 from trainer.recipe import resolve
 from trainer.torch_scores import score
@@ -23,8 +25,9 @@ def case(tmp_path_factory, tiny):
     for path in paths:
         cv2.imwrite(str(path), rng.integers(0, 255, (40, 40), dtype=np.uint8))
     torch.manual_seed(0)
-    model = Classifier(ClassifierConfig(levels=("layer2", "layer3"), feature_norm=True, pooling="topk"))
-    torch.nn.init.normal_(model.heads["layer3"][1].weight, std=0.5)
+    head = HeadConfig(levels=("layer2", "layer3"), feature_norm=True, pooling="topk")
+    model = Network(Classifier(ClassifierConfig(heads={"plain": head})))
+    torch.nn.init.normal_(model.classifier.heads["plain"].levels["layer3"][1].weight, std=0.5)
     recipe = resolve("default", {"input.width": 48, "input.height": 64})
     logits = score(model, paths, recipe.input, torch.device("cpu")).logits
     calibration = tiny.calibration(threshold=0.5)

@@ -159,7 +159,7 @@ def test_with_trained_features_the_gate_judges_and_the_report_shows_where_images
     """Weights that were trained on anything will do; here random ones, named as a file."""
     weights = tmp_path / "weights.safetensors"
     torch.manual_seed(0)
-    network = Classifier(ClassifierConfig(levels=("layer3",)))
+    network = Classifier(ClassifierConfig(heads={}, last="layer3"))
     save_file({k: v.contiguous() for k, v in network.backbone.state_dict().items()}, weights)
     samples = readers.read(data, "auto").samples
     recipe = resolve(
