@@ -138,7 +138,9 @@ def curve(
 def _tell_what_is_left_out(console: Any, offer: "Offer", data: Path) -> None:
     if offer.beyond:
         left = ", ".join(str(count) for count in offer.beyond)
-        console.print(f"{data} has {offer.available} real defects to train on: {left} left out", markup=False)
+        console.print(
+            f"{data} has {offer.available} real defects to train on: {left} left out", markup=False, soft_wrap=True
+        )
 
 
 def _show(campaign: "Campaign", offer: "Offer", recipe: str) -> None:

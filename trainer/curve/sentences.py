@@ -35,8 +35,8 @@ class Pace:
 
 
 def signed(value: float) -> str:
-    """A difference of the 0..1 scale: `+0.031`, `−0.012`."""
-    return f"{value:+.3f}".replace("-", "−")
+    """A difference of the 0..1 scale: `+0.031`, `−0.012`, `0.000`."""
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", "−")
 
 
 def span(interval: Interval | None) -> str:
@@ -116,9 +116,10 @@ def leading(curve: Curve) -> Line | None:
 
 
 def all_of(curve: Curve) -> list[str]:
-    """Every sentence in the order of reading."""
-    told = [last_doubling(line, curve) for line in LINES if line in curve.points]
+    """Every sentence in the order of reading: the line that is ahead comes first."""
     ahead = leading(curve)
+    lines = sorted(curve.points, key=lambda line: line != ahead)
+    told = [last_doubling(line, curve) for line in lines]
     told += [ten_more(ahead, curve) if ahead else "", synthetic(curve)]
     return [sentence for sentence in told if sentence]
 

@@ -10,16 +10,14 @@ from trainer.curve.sentences import defects, shown_count, signed, signed_span, s
 from trainer.curve.summary import Change, Curve, Point
 from trainer.report.numbers import MISSING, share
 
-_DISTINCT, _INDISTINCT = "distinguishable", "not distinguishable"
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A paired difference as text; `better`, `worse` or empty says what it shows beyond chance."""
+    """A paired difference as text; its kind is `better` or `worse` where it is distinguishable from 0, else empty."""
 
     value: str
     interval: str
-    verdict: str
+    distinguishable: str
     kind: str
 
 
@@ -44,9 +42,11 @@ def rows(curve: Curve) -> list[Row]:
         one, other = alone.get(count), beside.get(count)
         known = one or other
         assert known is not None  # the count comes from one of the two
-        seeds = [MISSING if point is None else str(len(point.builds)) for point in (one, other)]
-        shown = shown_count(count, known)
-        found.append(Row(shown, _figure(one), _figure(other), difference(curve.gains.get(count)), " / ".join(seeds)))
+        lines = [points.get(count) for points in curve.points.values()]
+        seeds = [MISSING if point is None else str(len(point.builds)) for point in lines]
+        both = seeds[0] if len(set(seeds)) == 1 else " / ".join(seeds)
+        gain = difference(curve.gains.get(count))
+        found.append(Row(shown_count(count, known), _figure(one), _figure(other), gain, both))
     return found
 
 
@@ -64,7 +64,7 @@ def difference(change: Change | None) -> Difference:
         return Difference(MISSING, "", "", "")
     kind = ("better" if change.mean > 0 else "worse") if change.distinguishable else ""
     interval = signed_span(change.interval.low, change.interval.high)
-    return Difference(signed(change.mean), interval, _DISTINCT if kind else _INDISTINCT, kind)
+    return Difference(signed(change.mean), interval, "yes" if kind else "no", kind)
 
 
 def in_terminal(curve: Curve, title: str, synthetic: str) -> rich.table.Table:
@@ -85,7 +85,7 @@ def in_terminal(curve: Curve, title: str, synthetic: str) -> rich.table.Table:
     shown.add_column("seeds", justify="right", no_wrap=True)
     for row in rows(curve):
         texts = [*row.real, *((*row.synthetic, row.gain.value, row.gain.interval) if both else ())]
-        shown.add_row(row.count, *texts, row.seeds if both else row.seeds.split(" / ")[0])
+        shown.add_row(row.count, *texts, row.seeds)
     return shown
 
 
