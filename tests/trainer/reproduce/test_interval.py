@@ -66,3 +66,32 @@ def test_blocks_do_not_change_what_is_drawn_and_the_seed_does(monkeypatch):
     monkeypatch.setattr(interval, "_ENTRIES", 1000)
     pieces = over_seeds(builds, n=300)
     assert pieces["ap"].low == pytest.approx(whole["ap"].low, abs=0.05)
+
+
+def test_a_paired_difference_is_scikit_learns_on_the_same_draws():
+    before, after = build(0), build(1, gap=2.0)
+    found = interval.of_difference([before], [after], n=50)["ap"]
+    rows = interval._resampled(before.labels, 50, np.random.default_rng([0, 0]))
+    drawn = [np.repeat(np.arange(len(row)), row) for row in rows]
+    differences = [
+        average_precision_score(after.labels[index], after.logits[index])
+        - average_precision_score(before.labels[index], before.logits[index])
+        for index in drawn
+    ]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
+
+
+def test_pairing_is_narrower_than_the_parts_and_nothing_differs_from_itself():
+    before = [build(seed, 200, 60) for seed in range(2)]
+    after = [Judged(b.paths, b.labels, b.logits + 0.3 * b.labels, b.called) for b in before]
+    paired, alone = interval.of_difference(before, after)["ap"], over_seeds(after)["ap"]
+    assert 0 < paired.low < paired.high
+    assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
+    same = interval.of_difference(before, before, images="validation images")["ap"]
+    assert (same.low, same.high) == (0, 0)
+    assert same.method == "stratified percentile bootstrap over seeds and validation images, 2000 resamples"
+
+
+def test_different_images_cannot_be_paired():
+    with pytest.raises(ValueError, match="different images"):
+        interval.of_difference([build(0)], [build(0, prefix="q")])
