@@ -10,8 +10,11 @@ from torch.nn import functional
 
 from models.classifier import Classifier
 from models.head import Evidence
+from models.memory import PatchMemory
+from models.pooling import pool
 
 MEMORY = "memory"
+_STRANGEST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,11 @@ class Network(nn.Module):
 
     Args:
         classifier: its heads are parts.
-        memory: from the backbone's stages to `Evidence`; None without one.
+        memory: of normal patches; its logit is the mean distance of the strangest twentieth of the cells.
         fusion: None takes the mean over the classifier's heads.
     """
 
-    def __init__(self, classifier: Classifier, memory: nn.Module | None = None, fusion: Fusion | None = None) -> None:
+    def __init__(self, classifier: Classifier, memory: PatchMemory | None = None, fusion: Fusion | None = None) -> None:
         super().__init__()
         self.classifier = classifier
         self.memory = memory
@@ -84,7 +87,10 @@ class Network(nn.Module):
         stages = self.classifier.stages(images)
         found = {}
         for name in names:
-            source = self.memory if name == MEMORY else self.classifier.heads[name]
-            assert source is not None  # a fusion with a memory comes with one
-            found[name] = source(stages)
+            if name == MEMORY:
+                assert self.memory is not None  # a fusion with a memory comes with one
+                cam = self.memory([stages[level] for level in self.memory.config.levels])
+                found[name] = pool(cam, "topk", 1.0, _STRANGEST), cam
+            else:
+                found[name] = self.classifier.heads[name](stages)
         return found

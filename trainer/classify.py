@@ -61,6 +61,13 @@ class TrainingTask:
     on_step: Callable[[int, int], None] = lambda step, steps: None
 
 
+def finish(model: Classifier, history: list[dict[str, float]], folder: Path) -> None:
+    """Write `model.safetensors` and `history.json`."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    checkpoint.save_tensors(weights, folder / WEIGHTS)
+    write_json(folder / HISTORY, history)
+
+
 class Batch(NamedTuple):
     """Some draws.
 
@@ -149,9 +156,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
                 raise Interrupted(f"interrupted after epoch {epoch + 1}; run the same command to go on")
     final = _final(parts)
     if accelerator.is_main_process:
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in final.state_dict().items()}
-        checkpoint.save_tensors(weights, folder / WEIGHTS)
-        write_json(folder / HISTORY, state["history"])
+        finish(final, state["history"], folder)
     raw.load_state_dict(final.state_dict())
     raw.eval()
     accelerator.wait_for_everyone()

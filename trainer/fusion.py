@@ -68,6 +68,12 @@ def fused(fusion: Fusion, evidence: Mapping[str, Logits]) -> Logits:
     return total
 
 
+def shares(fusion: Fusion, evidence: Mapping[str, Logits], labels: Labels) -> dict[str, float]:
+    """Each part's share in the sum: its weight times the spread of the good images' logits; all together 1."""
+    sizes = {name: part.weight * _standard(evidence[name], labels)[1] for name, part in fusion.parts.items()}
+    return {name: size / sum(sizes.values()) for name, size in sizes.items()}
+
+
 def held_out_ap(evidence: Mapping[str, Logits], labels: Labels, seed: int) -> float:
     """Average precision of a fusion of this evidence, on images that its weights were not fitted on.
 

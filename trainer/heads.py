@@ -37,4 +37,4 @@ def pixel_weight(recipe: Recipe) -> float:
 
 def memory_levels(recipe: Recipe) -> tuple[str, ...]:
     """The stages whose patches the memory holds; none without it."""
-    return ()
+    return recipe.memory.levels if recipe.model.head in ("memory", "fused", "auto") else ()

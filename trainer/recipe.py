@@ -110,6 +110,27 @@ class DenseSection(HeadSection):
     supervision: Supervision = "image"
 
 
+class MemorySection(Section):
+    """The memory of normal patches (`models.memory.PatchMemory`).
+
+    Attributes:
+        levels: stages whose features make a patch.
+        grid: the map's cells are those of the first (`fine`) or of the last level (`coarse`).
+        dimensions: of a patch after projection.
+        patches: at most; fewer where they would cost more than 30 % of the backbone.
+    """
+
+    levels: tuple[Level, ...] = Field(("layer2", "layer3"), min_length=1)
+    grid: Literal["fine", "coarse"] = "coarse"
+    dimensions: int = Field(256, ge=1)
+    patches: int = Field(10_000, ge=1)
+
+    @field_validator("levels")
+    @classmethod
+    def _in_order(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        return in_order(levels)
+
+
 class TrainSection(Section):
     """The classifier's training.
 
@@ -187,6 +208,7 @@ class Recipe(Section):
     gate: GateSection = GateSection()  # type: ignore[call-arg]
     model: ModelSection = ModelSection()  # type: ignore[call-arg]
     dense: DenseSection = DenseSection()  # type: ignore[call-arg]
+    memory: MemorySection = MemorySection()  # type: ignore[call-arg]
     train: TrainSection = TrainSection()  # type: ignore[call-arg]
     calibrate: CalibrateSection = CalibrateSection()  # type: ignore[call-arg]
     export: ExportSection = ExportSection()  # type: ignore[call-arg]

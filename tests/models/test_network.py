@@ -5,6 +5,7 @@ import torch
 
 from models.classifier import Classifier, ClassifierConfig
 from models.head import HeadConfig
+from models.memory import MemoryConfig, PatchMemory
 from models.network import Fusion, Network, Part
 
 HEADS = {
@@ -13,12 +14,12 @@ HEADS = {
 }
 
 
-class Distance(torch.nn.Module):
-    """A memory for tests: the mean of layer2."""
-
-    def forward(self, stages):
-        cam = stages["layer2"].mean(1)
-        return cam.flatten(1).max(1).values, cam
+def remembering() -> PatchMemory:
+    memory = PatchMemory(MemoryConfig(grid="fine", dimensions=8, patches=5)).eval()
+    for name in ("projection", "offset", "bank"):
+        torch.nn.init.normal_(getattr(memory, name), std=0.1)
+    memory.squares.copy_(memory.bank.square().sum(1))
+    return memory
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,12 @@ def classifier():
 @torch.inference_mode()
 def test_the_sum_over_parts_on_the_finest_grid(images, classifier):
     fusion = Fusion({"plain": Part(0.5, 1.0), "dense": Part(2.0, -1.0), "memory": Part(3.0, 0.25)}, bias=0.125)
-    network = Network(classifier, Distance(), fusion).eval()
+    network = Network(classifier, remembering(), fusion).eval()
     logit, cam = network(images)
     evidence = network.evidence(images, ["plain", "dense", "memory"])
     assert evidence["plain"][1].shape == (2, 4, 3) and cam.shape == (2, 8, 6)
+    distances = evidence["memory"][1].flatten(1).topk(3).values.mean(1)  # a twentieth of 8 x 6 cells
+    torch.testing.assert_close(evidence["memory"][0], distances)
     expected = (
         0.5 * (evidence["plain"][0] - 1) + 2 * (evidence["dense"][0] + 1) + 3 * (evidence["memory"][0] - 0.25) + 0.125
     )

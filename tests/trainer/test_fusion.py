@@ -37,6 +37,15 @@ def test_evidence_that_points_the_wrong_way_gets_no_part():
     assert set(fusion.fit(evidence, labels).parts) == {"plain"}
 
 
+def test_shares_do_not_depend_on_the_scale():
+    evidence, labels = _evidence(plain=1.0, memory=1.0)
+    other = {"plain": evidence["plain"] * 1000, "memory": evidence["memory"]}
+    found = fusion.shares(fusion.fit(other, labels), other, labels)
+    assert sum(found.values()) == pytest.approx(1)
+    assert found == pytest.approx(fusion.shares(fusion.fit(evidence, labels), evidence, labels), abs=1e-3)
+    assert 0.3 < found["plain"] < 0.7
+
+
 def test_a_single_defect_moves_equal_shares_but_little():
     evidence, labels = _evidence(n=41, share=0.0, plain=0.0, memory=0.0)
     labels[0] = 1

@@ -22,6 +22,7 @@ from trainer.build.evaluate import judged
 from trainer.recipe import Recipe
 from trainer.report import Picture, ReportInputs, Scores, render
 from trainer.report.generation import GenerationFigures
+from trainer.report.judges import Judges
 from trainer.training_set import TrainingImage
 
 _GRID = 12
@@ -49,6 +50,7 @@ class Outcome:
     model: Path
     provenance: dict[str, Any]
     generation: GenerationFigures | None
+    judges: Judges | None
 
     @property
     def judged_images(self) -> Sequence[TrainingImage]:
@@ -146,6 +148,7 @@ def _report(
         parity=outcome.parity,
         provenance=outcome.provenance,
         generation=outcome.generation,
+        judges=outcome.judges,
     )
 
 

@@ -91,10 +91,15 @@ def work(
         logger.warning("EVERY layer starts from random weights: expect to need far more images and epochs")
     else:
         logger.info("start weights %s (stride on %s)", start.origin, config.stride_on)
-        logger.warning("initialised fresh: %s", ", ".join([*fresh, "heads"]))
+        logger.warning("initialised fresh: %s", ", ".join([*fresh, *(["heads"] if config.heads else [])]))
     if accelerator.is_main_process:
         write_json(folder / "config.json", config.as_dict())
 
+    if not config.heads:
+        logger.info("nothing to train: the memory judges by the start weights' features")
+        if accelerator.is_main_process:
+            classify.finish(model, [], folder)
+        return
     with training_progress(console, recipe.train.epochs) as (on_epoch, on_step):
         task = classify.TrainingTask(
             images=train,

@@ -92,7 +92,7 @@ def build(
             done = stages.finished(run, "train", _train_inputs(recipe, weights, prepared))
             broadcast_object_list([(prepared, None if done else run / "train")])
         train = _train(recipe, weights, prepared, run, accelerator, console)
-        return _finish(recipe, data, weights, prepared, train, run, accelerator)
+        return _finish(recipe, data, weights, prepared, train, run, accelerator, console)
 
 
 def _help(recipe: Recipe, weights: str, accelerator: Accelerator, console: Console) -> None:
@@ -225,13 +225,14 @@ def _finish(
     train: stages.Finished,
     run: Path,
     accelerator: Accelerator,
+    console: Console,
 ) -> Bundle:
     classifier = network.load(train.folder)
     fused = stages.run(
         run,
         "fuse",
         fuse.inputs(recipe, train.fingerprint),
-        lambda folder: fuse.work(classifier, recipe, prepared.validation, folder, accelerator),
+        lambda folder: fuse.work(classifier, recipe, prepared.train, prepared.validation, folder, accelerator, console),
     )
     model = fuse.load(classifier, fused.folder)
     test = network.images(prepared.samples, [], "test")
@@ -299,6 +300,7 @@ def _finish(
         model=exported.folder / export.MODEL,
         provenance=assemble.provenance(recipe, prepared.data, weights, model, seconds),
         generation=prepared.generation,
+        judges=fuse.judges(fused.folder, any(image.synthetic for image in prepared.validation)),
     )
     folder = run / "report"
     folder.mkdir(exist_ok=True)

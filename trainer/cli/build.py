@@ -51,6 +51,12 @@ class CountOrAuto(click.ParamType[int | str]):
     type=CountOrAuto(),
     help="How many synthetic defects; 'auto' searches number and mix on validation images.  [default: the recipe's]",
 )
+@click.option(
+    "--head",
+    type=click.Choice(["plain", "dense", "memory", "fused", "auto"]),
+    help="What judges an image: a map pooled over all of it, a fine map that drawn masks teach, the distance to "
+    "patches of good images, all three, or what validation favours.  [default: the recipe's]",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="[default: the recipe's]")
 @click.option("--name", help="The bundle's name.  [default: the recipe's]")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
@@ -66,6 +72,7 @@ def build(
     augment: str | None,
     generator: str | None,
     n_aug: int | str | None,
+    head: str | None,
     seed: int | None,
     name: str | None,
     assignments: tuple[str, ...],
@@ -89,6 +96,7 @@ def build(
             "augment.kind": augment,
             "augment.generator": generator,
             "augment.n": n_aug,
+            "model.head": head,
             "seed": seed,
             "name": name,
         },

@@ -11,6 +11,7 @@ from inspector.manifest import Calibration, Parity
 
 if TYPE_CHECKING:
     from trainer.report.generation import GenerationFigures
+    from trainer.report.judges import Judges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,7 @@ class ReportInputs:
         parity: the export gate's figures.
         provenance: nested JSON: resolved recipe, data fingerprint, package versions, seed, weights, durations.
         generation: what is known of the synthetic defects, or None where there are none to speak of.
+        judges: how several kinds of evidence were weighed, or None where one was asked for.
     """
 
     name: str
@@ -70,3 +72,4 @@ class ReportInputs:
     parity: Parity
     provenance: Mapping[str, Any]
     generation: "GenerationFigures | None" = None
+    judges: "Judges | None" = None

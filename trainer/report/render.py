@@ -7,7 +7,7 @@ from typing import Any
 from inspector.atomic import replacing
 from inspector.errors import SinkError
 from inspector.optional import require
-from trainer.report import ReportInputs, charts, figures, generation, numbers, pictures
+from trainer.report import ReportInputs, charts, figures, generation, judges, numbers, pictures
 
 _HERE = Path(__file__).parent
 _GRID = 12  # pictures in each grid
@@ -55,6 +55,7 @@ def page(inputs: ReportInputs) -> str:
         errors=pictures.tiles(inputs.worst_errors, _ERRORS),
         provenance=sections(inputs.provenance),
         generation=_generation(inputs),
+        judges=_judges(inputs),
     )
     return shown
 
@@ -104,6 +105,11 @@ def _generation(inputs: ReportInputs) -> dict[str, Any] | None:
         "candidates": generation.candidates(known.chosen or ()),
     }
     return shown if known.gate or shown["space"] or shown["candidates"] else None
+
+
+def _judges(inputs: ReportInputs) -> dict[str, Any] | None:
+    known = inputs.judges
+    return None if known is None else {"rows": judges.rows(known), "synthetic": known.synthetic}
 
 
 def _grids(inputs: ReportInputs) -> list[tuple[str, list[pictures.Tile], int]]:
