@@ -1,0 +1,22 @@
+"""The table of evidence."""
+
+from trainer.report import judges
+
+
+def test_kinds_come_first_then_their_sum():
+    known = judges.Judges(
+        {"plain+dense+memory": 0.9512, "plain": 0.9, "dense": 0.8, "memory": 0.7},
+        {"plain": 0.625, "memory": 0.375},
+        False,
+    )
+    assert [(row.name, row.ap, row.part) for row in judges.rows(known)] == [
+        ("plain", "0.900", "62.5\N{NARROW NO-BREAK SPACE}%"),
+        ("dense", "0.800", "–"),
+        ("memory", "0.700", "37.5\N{NARROW NO-BREAK SPACE}%"),
+        ("together", "0.951", "100.0\N{NARROW NO-BREAK SPACE}%"),
+    ]
+
+
+def test_a_kind_that_won_alone_is_the_whole_verdict():
+    known = judges.Judges({"plain+memory": 0.8, "plain": 0.7, "memory": 0.9}, {"memory": 1.0}, True)
+    assert [row.part for row in judges.rows(known)] == ["–", "100.0\N{NARROW NO-BREAK SPACE}%", "–"]
