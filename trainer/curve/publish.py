@@ -15,6 +15,7 @@ from trainer.reproduce.campaign import Campaign
 
 PAGE = "curve.html"
 _FEW_DEFECTS = 20
+_FEW_SEEDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,10 @@ def _notes(campaign: Campaign, offer: Offer, finished: list[Built], curve: Curve
     """What a reader must know before the figures."""
     notes = []
     seeds = {len(point.builds) for points in curve.points.values() for point in points.values()}
-    if min(seeds) == 1:
+    if min(seeds) < _FEW_SEEDS:
         notes.append(
-            "Some points rest on a single build: their intervals hold the chance of the images, not the luck of which "
-            "defects were collected. Three seeds or more tell that too."
+            "Some points rest on one or two builds: their intervals hold the chance of the images, but little of the "
+            "luck of which defects were collected. Three seeds or more tell that too."
         )
     defects = int(finished[0].judged.labels.sum())
     if defects < _FEW_DEFECTS:

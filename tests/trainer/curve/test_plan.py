@@ -81,9 +81,19 @@ def test_counts_that_training_lacks_are_left_out(tmp_path, asked, train, counts,
 
 
 def test_without_splits_the_seed_with_the_fewest_training_defects_decides(tmp_path):
-    found = plan.offer((1, 5, 10, "all"), dataset(tmp_path, _0=40, _1=10), plan.base("default", {}, []), 3, "val")
-    assert found.counts == (1, 5, "all")
-    assert found.available == 6
+    # parts with good and defective images: seeds divide them unevenly
+    parts = [Sample(tmp_path / f"{k}{i}.png", 1, "", f"part {k}") for k in range(8) for i in range(3 - k // 3)]
+    parts += [Sample(tmp_path / f"{k}g{i}.png", 0, "", f"part {k}") for k in range(8) for i in range(k % 3 * 4)]
+    images = DataSet(tmp_path, "manifest", (*dataset(tmp_path, _0=40).samples, *parts))
+    recipe = plan.base("default", {}, [])
+    asked = [(seed, 1) for seed in range(10)] + [(0, 10)]
+    found = [
+        plan.offer((1, "all"), images, recipe.model_copy(update={"seed": seed}), seeds, "val").available
+        for seed, seeds in asked
+    ]
+    *single, together = found
+    assert len(set(single)) > 1
+    assert together == min(single)
 
 
 @pytest.mark.parametrize(
