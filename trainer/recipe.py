@@ -254,11 +254,13 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
     zero = recipe.scenario == "zero_shot"
     if recipe.augment.kind == "auto":
-        kind: Literal["none", "memseg"] = "memseg" if zero else "none"
+        kind: Literal["none", "memseg"] = "memseg" if zero and recipe.model.head != "memory" else "none"
         return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
-    if zero and (recipe.augment.kind == "none" or recipe.augment.n == 0):
+    learns = recipe.model.head != "memory"
+    if zero and learns and (recipe.augment.kind == "none" or recipe.augment.n == 0):
         raise RecipeError(
-            "zero_shot without synthetic defects has nothing to learn from: add --augment memseg or in_and_out"
+            "zero_shot without synthetic defects has nothing to learn from: add --augment memseg or in_and_out, "
+            "or judge by --head memory"
         )
     return recipe
 

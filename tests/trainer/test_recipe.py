@@ -73,3 +73,9 @@ def test_a_resolved_recipe_is_a_recipe_again(tmp_path):
     recipe = resolve("default", {"seed": 4})
     (tmp_path / "again.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     assert resolve(str(tmp_path / "again.yaml"), {}) == recipe
+
+
+@pytest.mark.parametrize("kind", ["auto", "none"])
+def test_a_memory_needs_no_defect_at_all(kind):
+    found = resolve("default", {"scenario": "zero_shot", "model.head": "memory", "augment.kind": kind})
+    assert found.augment.kind == "none"

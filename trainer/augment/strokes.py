@@ -12,6 +12,7 @@ from trainer.augment.perlin import Mask, cut, turned
 
 Cover = npt.NDArray[np.float32]
 _FEWEST_PIXELS = 12
+_SHIFTED = 30.0
 
 
 def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, str]:
@@ -36,7 +37,7 @@ def paint(part: Pixels, where: Mask, rng: np.random.Generator) -> tuple[Pixels, 
             break
     else:
         cover = _blob(where, rng, 4.0) * (where > 0)
-    change = _disorder(part, rng) if kind == "rough" else _tone(part, kind, rng)
+    change = _disorder(part, cover, rng) if kind == "rough" else _tone(part, kind, rng)
     painted = part.astype(np.float32) + change * cover[..., None]
     mask = np.where(cover > 0.25, np.uint8(255), np.uint8(0))
     return np.clip(painted, 0, 255).astype(np.uint8), mask, kind
@@ -54,12 +55,17 @@ def _tone(part: Pixels, kind: str, rng: np.random.Generator) -> Cover:
     return (np.float32(sign * depth) * uneven)[..., None]
 
 
-def _disorder(part: Pixels, rng: np.random.Generator) -> Cover:
-    """The difference to the shuffled part, at a strength drawn from 0.4 to 1: `(H, W, 3)`."""
+def _disorder(part: Pixels, cover: Cover, rng: np.random.Generator) -> Cover:
+    """The difference to the shuffled part, at a strength drawn from 0.4 to 1: `(H, W, 3)`.
+
+    Its mean under the cover stays within 30 grey levels: what was shuffled there may come from the part's dark margin.
+    """
     source = textures.structural(part, rng)
     if textures.is_grey(part):
         source = textures.grey(source)
-    return (source.astype(np.float32) - part) * np.float32(rng.uniform(0.4, 1))
+    change = source.astype(np.float32) - part
+    mean = np.average(change, axis=(0, 1), weights=np.repeat(cover[..., None], 3, axis=2))
+    return (change - mean + np.clip(mean, -_SHIFTED, _SHIFTED)) * np.float32(rng.uniform(0.4, 1))
 
 
 def _start(where: Mask, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -39,3 +39,16 @@ def test_a_tiny_place_is_painted_too(pixels):
     for seed in range(10):
         _, mask, _ = strokes.paint(_part(1), where, np.random.default_rng(seed))
         assert not mask[where == 0].any()
+
+
+def test_disorder_takes_no_slab_of_the_parts_dark_margin(monkeypatch):
+    part = np.full((96, 96, 3), 160, np.uint8)
+    part[:, :40] = 5
+    where = np.zeros((96, 96), np.uint8)
+    where[:, 48:] = 255
+    monkeypatch.setattr(strokes, "_KINDS", {"rough": strokes._KINDS["rough"]})
+    shifts = []
+    for seed in range(20):
+        painted, mask, _ = strokes.paint(part, where, np.random.default_rng(seed))
+        shifts.append(float((painted.astype(int) - part)[mask > 0].mean()))
+    assert min(shifts) > -45 and np.ptp(shifts) > 5  # a slab of the margin: -155
