@@ -123,7 +123,7 @@ class PatchMemory(nn.Module):
             x = functional.conv2d(x, weight[:, :, None, None])
             if STRIDES[name] >= self.config.stride:  # after the projection, because it leaves fewer channels
                 x = functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-            if total is not None and x.shape[2:] != total.shape[2:]:
+            if total is not None and STRIDES[name] > self.config.stride:
                 x = functional.interpolate(x, total.shape[2:], mode="bilinear")
             total = x if total is None else total + x
         assert total is not None  # the configuration names at least one level

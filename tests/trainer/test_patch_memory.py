@@ -77,7 +77,7 @@ def test_spacing_is_the_mean_distance_to_three_neighbours():
 
 def test_the_seed_decides_and_the_batches_do_not():
     maps = images()
-    first, again, other = built(maps), built(maps, size=5), built(maps, seed=1)
+    first, again, other = (built(maps, **more, candidates=100) for more in ({}, {"size": 5}, {"seed": 1}))
     for name, tensor in first.state_dict().items():
         torch.testing.assert_close(tensor, again.state_dict()[name], atol=1e-4, rtol=1e-4)
     assert not torch.equal(first.bank, other.bank)
