@@ -71,9 +71,8 @@ class PatchMemory(nn.Module):
         location, scale: scalars, mean and standard deviation of the distance of normal patches that are not in the
             memory.
 
-    Source: Roth et al., Towards Total Recall in Industrial Anomaly Detection (PatchCore), CVPR 2022. Its re-weighting
-    does the same job as the spacing here, but compares the strongest patch alone with several neighbours; on our sets
-    it changed nothing (benchmarks/coreset.py).
+    Source: Roth et al., Towards Total Recall in Industrial Anomaly Detection (PatchCore), CVPR 2022. The spacing stands
+    in for its re-weighting, which compares the strongest patch with several neighbours and costs a gather of each.
     """
 
     projection: torch.Tensor
