@@ -172,7 +172,7 @@ class InDomainSection(Section):
     codec_steps: int = Field(1500, ge=1)
     channels: tuple[int, ...] = Field((32, 64, 128), min_length=2, max_length=4)
     crop: int = Field(32, ge=8)
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(1000, ge=1)
     batch: int = Field(16, ge=1)
     learning_rate: float = Field(4e-4, gt=0)
     ema: float = Field(0.995, ge=0, lt=1)

@@ -49,7 +49,7 @@ class AugmentSection(Section):
 
     Attributes:
         kind: `memseg` (out of distribution), `diffusion` (in distribution: `generator`), `in_and_out` (both), `none`;
-            `auto` resolves to `memseg` where training sees no real defect (zero_shot), and to `none` elsewhere.
+            `auto` resolves to `in_and_out` where training sees no real defect (zero_shot), and to `none` elsewhere.
         generator: where in-distribution defects come from.
         n: how many in all; `auto` picks number and share on validation images.
         share: of in-distribution defects in `in_and_out`.
@@ -254,7 +254,7 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
     zero = recipe.scenario == "zero_shot"
     if recipe.augment.kind == "auto":
-        kind: Literal["none", "memseg"] = "memseg" if zero and recipe.model.head != "memory" else "none"
+        kind = "in_and_out" if zero and recipe.model.head != "memory" else "none"
         return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
     learns = recipe.model.head != "memory"
     if zero and learns and (recipe.augment.kind == "none" or recipe.augment.n == 0):

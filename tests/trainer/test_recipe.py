@@ -75,6 +75,13 @@ def test_a_resolved_recipe_is_a_recipe_again(tmp_path):
     assert resolve(str(tmp_path / "again.yaml"), {}) == recipe
 
 
+@pytest.mark.parametrize(
+    ("scenario", "kind"), [("zero_shot", "in_and_out"), ("few_shot", "none"), ("full_shot", "none")]
+)
+def test_the_default_recipe_draws_defects_where_training_sees_no_real_one(scenario, kind):
+    assert resolve("default", {"scenario": scenario}).augment.kind == kind
+
+
 @pytest.mark.parametrize("kind", ["auto", "none"])
 def test_a_memory_needs_no_defect_at_all(kind):
     found = resolve("default", {"scenario": "zero_shot", "model.head": "memory", "augment.kind": kind})
