@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from rich.console import Console
-from scipy.stats import bootstrap
 
 from calibration.curve import average_precision
 from inspector import imagefile, preprocess
@@ -222,38 +221,65 @@ def ap(scored: dict) -> float:
 
 
 def table(output: Path, split: str) -> None:
-    """Mean (std) over seeds, and a bootstrap interval of the mean over seeds and images."""
+    """Mean (std) over seeds and a bootstrap interval; below it, In&Out's paired differences to the other kinds."""
     for folder in sorted(path for path in output.iterdir() if path.is_dir()):
         print(f"\n{folder.name}, {split} AP\n| scenario | " + " | ".join(KINDS + CONTROLS) + " |")
         print("|---|" + "---|" * len(KINDS + CONTROLS))
+        pairs = []
         for scenario in SCENARIOS:
-            texts = []
-            for kind in KINDS + CONTROLS:
-                rows = [json.loads(p.read_text()) for p in sorted(folder.glob(f"cell_{scenario}_{kind}_*.json"))]
-                texts.append(_summary([row[split] for row in rows]) if rows else "-")
-            print(f"| {scenario} | " + " | ".join(texts) + " |")
+            cells = {kind: _cells(folder, scenario, kind, split) for kind in KINDS + CONTROLS}
+            print(f"| {scenario} | " + " | ".join(_summary(rows) if rows else "-" for rows in cells.values()) + " |")
+            ours = cells["in_and_out"]
+            pairs += [
+                f"{scenario}: in_and_out - {kind} {_difference(ours, rows)}"
+                for kind, rows in cells.items()
+                if kind != "in_and_out" and len(rows) == len(ours) > 0
+            ]
+        print("\n" + "\n".join(pairs))
+
+
+def _cells(folder: Path, scenario: str, kind: str, split: str) -> list[dict]:
+    return [json.loads(path.read_text())[split] for path in sorted(folder.glob(f"cell_{scenario}_{kind}_*.json"))]
 
 
 def _summary(scored: list[dict]) -> str:
     values = [ap(one) for one in scored]
-    if len({len(one["labels"]) for one in scored}) > 1:  # each seed hides other defects
-        return f"{np.mean(values):.3f} ({np.std(values):.3f})"
-    labels = np.array(scored[0]["labels"])
-    logits = np.array([one["logits"] for one in scored])
+    low, high = _interval(scored, lambda drawn: np.mean([average_precision(*pair) for pair in drawn]))
+    return f"{np.mean(values):.3f} ({np.std(values):.3f}) [{low:.3f}, {high:.3f}]"
 
-    def mean(index: np.ndarray) -> float:
-        chosen = index.astype(int)
-        return float(np.mean([average_precision(labels[chosen], row[chosen]) for row in logits]))
 
-    spread = bootstrap(
-        (np.arange(len(labels)),),
-        mean,
-        n_resamples=300,
-        method="percentile",
-        rng=np.random.default_rng(0),
-        vectorized=False,
-    ).confidence_interval
-    return f"{np.mean(values):.3f} ({np.std(values):.3f}) [{spread.low:.3f}, {spread.high:.3f}]"
+def _difference(ours: list[dict], others: list[dict]) -> str:
+    both = [
+        {"labels": one["labels"], "logits": list(zip(one["logits"], other["logits"], strict=True))}
+        for one, other in zip(ours, others, strict=True)
+    ]
+
+    def gain(drawn) -> float:
+        return float(np.mean([average_precision(y, z[:, 0]) - average_precision(y, z[:, 1]) for y, z in drawn]))
+
+    value = np.mean([ap(one) - ap(other) for one, other in zip(ours, others, strict=True)])
+    low, high = _interval(both, gain)
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _interval(scored: list[dict], statistic, rounds: int = 400) -> tuple[float, float]:
+    """95 % percentile bootstrap over seeds and, within each class, images; seeds that share images share their draw."""
+    rng = np.random.default_rng(0)
+    held = [(np.array(one["labels"]), np.array(one["logits"])) for one in scored]
+    values = []
+    for _ in range(rounds):
+        draws: dict[int, np.ndarray] = {}
+        drawn = []
+        for seed in rng.integers(len(held), size=len(held)):
+            labels, logits = held[seed]
+            if len(labels) not in draws:
+                classes = [np.flatnonzero(labels == label) for label in (0, 1)]
+                draws[len(labels)] = np.concatenate([rng.choice(rows, len(rows)) for rows in classes])
+            chosen = draws[len(labels)]
+            drawn.append((labels[chosen], logits[chosen]))
+        values.append(statistic(drawn))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def main() -> None:
