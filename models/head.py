@@ -45,11 +45,16 @@ class HeadConfig:
 
 
 class Head(nn.Module):
-    """Maps the backbone's features to a class-activation map and pools it."""
+    """Maps the backbone's features to a class-activation map and pools it.
+
+    Attributes:
+        share: of the cells that top-k pooling takes while training; in evaluation it is always the configuration's.
+    """
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.config = config
+        self.share = config.share
         self.levels = nn.ModuleDict({level: _level(CHANNELS[level], config) for level in config.levels})
         self.last = nn.Sequential(nn.ReLU(), _to_map(config.hidden, 1, 0.01)) if config.hidden else nn.Identity()
 
@@ -68,7 +73,8 @@ class Head(nn.Module):
             cam = mapped
         assert cam is not None  # the configuration names at least one level
         cam = self.last(cam).squeeze(1)
-        return pool(cam, self.config.pooling, self.config.sharpness, self.config.share), cam
+        share = self.share if self.training else self.config.share
+        return pool(cam, self.config.pooling, self.config.sharpness, share), cam
 
 
 def _level(channels: int, config: HeadConfig) -> nn.Sequential:

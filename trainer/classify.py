@@ -25,7 +25,7 @@ from models.head import DENSE
 from models.network import Network
 from trainer import checkpoint, memory, pixel_truth
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
-from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser
+from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser, narrow_pooling
 from trainer.recipe import TrainSection
 from trainer.stages import write_json
 from trainer.torch_scores import score
@@ -120,6 +120,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
             keep_frozen_statistics(raw, recipe.frozen)
             for batch in batches(task, epoch, first, accelerator):
                 rate = learning_rate(recipe, state["step"], per_epoch)
+                narrow_pooling(raw, recipe, state["step"] / (recipe.epochs * per_epoch))
                 for group in optimiser.param_groups:
                     group["lr"] = rate * group["scale"]
                 loss = step(wrapped, optimiser, batch, state, accelerator, task.pixel_weight)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from models.classifier import STAGES, Classifier
+from models.head import Head
 from trainer.recipe import TrainSection
 
 
@@ -19,6 +20,18 @@ def learning_rate(recipe: TrainSection, step: int, per_epoch: int) -> float:
         return recipe.learning_rate
     done = (step - warmup) / max(1.0, recipe.epochs * per_epoch - warmup)
     return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def narrow_pooling(model: Classifier, recipe: TrainSection, done: float) -> None:
+    """Let top-k pooling take all cells at first, and ever fewer until `done`, of the training, is `pool_warmup`.
+
+    The strongest cells of a map that is still noise are random ones, and a channel that starts with the wrong sign
+    would keep its defects out of them for good.
+    """
+    for head in model.heads.children():
+        assert isinstance(head, Head)
+        wide = 1.0 - done / recipe.pool_warmup if recipe.pool_warmup else 0.0
+        head.share = max(head.config.share, wide)
 
 
 def make_optimiser(model: Classifier, recipe: TrainSection, fresh: Sequence[str]) -> torch.optim.Optimizer:

@@ -138,6 +138,7 @@ class TrainSection(Section):
         batch: images a step, over all processes.
         learning_rate: of freshly initialised parts; loaded parts get `learning_rate * loaded_scale`.
         schedule: `cosine` to zero after a linear warm-up of `warmup_epochs`, or `constant`.
+        pool_warmup: part of the training in which top-k pooling narrows from all cells to its share.
         defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
         real_share: where real and synthetic defects meet, real ones are repeated up to this share of the defects;
             None leaves the data as it is.
@@ -158,6 +159,7 @@ class TrainSection(Section):
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: float = Field(0.0, ge=0)
+    pool_warmup: float = Field(0.25, ge=0, le=1)
     defect_share: float | None = Field(None, gt=0, lt=1)
     real_share: float | None = Field(None, gt=0, lt=1)
     frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"

@@ -75,8 +75,7 @@ def train_head(
         batch = [good[index] for index in rng.integers(len(good), size=_HALF_BATCH)]
         batch += [groups[group][0][rng.integers(len(groups[group][0]))] for group in chosen]
         maps = head(torch.from_numpy(np.stack(batch)).float().permute(0, 3, 1, 2))
-        # The strongest cells of a map that is still noise are random ones, and a channel that starts with the wrong
-        # sign would keep its defects out of them for good; so the first steps look at all cells.
+        # See trainer.optimisation.narrow_pooling.
         share = max(_SHARE, 1 - step / (_WARM_UP * steps))
         loss = binary_cross_entropy_with_logits(pool(maps[:, 0], "topk", 1.0, share), targets)
         optimiser.zero_grad(set_to_none=True)
