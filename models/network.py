@@ -1,7 +1,7 @@
 """The network that is evaluated and exported: the evidence of all heads, and of a memory, as one logit and one map."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
@@ -39,8 +39,7 @@ class Fusion:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable form; `from_dict` reads it."""
-        parts = {name: {"weight": part.weight, "shift": part.shift} for name, part in self.parts.items()}
-        return {"parts": parts, "bias": self.bias}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:

@@ -8,6 +8,15 @@ import torch
 Pooling = Literal["mean", "lse", "topk"]
 
 
+def narrowed(share: float, done: float, warmup: float) -> float:
+    """The share of the cells that top-k pooling takes in training: all at first, `share` once `done` is `warmup`.
+
+    The strongest cells of a map that is still noise are random ones, and a channel that starts with the wrong sign
+    would keep its defects out of them for good.
+    """
+    return max(share, 1 - done / warmup) if warmup else share
+
+
 def pool(cam: torch.Tensor, kind: Pooling, sharpness: float, share: float) -> torch.Tensor:
     """Pool maps to logits.
 

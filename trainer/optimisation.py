@@ -8,6 +8,7 @@ import torch
 
 from models.classifier import STAGES, Classifier
 from models.head import Head
+from models.pooling import narrowed
 from trainer.recipe import TrainSection
 
 
@@ -23,15 +24,10 @@ def learning_rate(recipe: TrainSection, step: int, per_epoch: int) -> float:
 
 
 def narrow_pooling(model: Classifier, recipe: TrainSection, done: float) -> None:
-    """Let top-k pooling take all cells at first, and ever fewer until `done`, of the training, is `pool_warmup`.
-
-    The strongest cells of a map that is still noise are random ones, and a channel that starts with the wrong sign
-    would keep its defects out of them for good.
-    """
+    """Set the heads' top-k pooling for the part `done`, 0..1, of the training; see `models.pooling.narrowed`."""
     for head in model.heads.children():
         assert isinstance(head, Head)
-        wide = 1.0 - done / recipe.pool_warmup if recipe.pool_warmup else 0.0
-        head.share = max(head.config.share, wide)
+        head.share = narrowed(head.config.share, done, recipe.pool_warmup)
 
 
 def make_optimiser(model: Classifier, recipe: TrainSection, fresh: Sequence[str]) -> torch.optim.Optimizer:

@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from calibration.policies import parse
 from inspector.errors import RecipeError
@@ -21,11 +21,14 @@ Supervision = Literal["image", "mixed", "pixel"]
 Level = Literal["layer1", "layer2", "layer3", "layer4"]
 
 
-def in_order(levels: tuple[str, ...]) -> tuple[str, ...]:
+def _in_order(levels: tuple[str, ...]) -> tuple[str, ...]:
     """Check a list of the network's stages: each once, from fine to coarse."""
     if list(levels) != sorted(set(levels)):
         raise ValueError("give each level once, in the network's order, e.g. [layer3, layer4]")
     return levels
+
+
+Levels = Annotated[tuple[Level, ...], AfterValidator(_in_order)]
 
 
 class DataSection(Section):
@@ -71,14 +74,9 @@ class HeadSection(Section):
     pooling: Literal["mean", "lse", "topk"] = "mean"
     sharpness: float = Field(4.0, gt=0)
     share: float = Field(0.05, gt=0, le=1)
-    levels: tuple[Level, ...] = Field(("layer4",), min_length=1)
+    levels: Levels = Field(("layer4",), min_length=1)
     feature_norm: bool = False
     hidden: int = Field(0, ge=0)
-
-    @field_validator("levels")
-    @classmethod
-    def _in_order(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
-        return in_order(levels)
 
 
 class ModelSection(HeadSection):
@@ -103,7 +101,7 @@ class DenseSection(HeadSection):
 
     pooling: Literal["mean", "lse", "topk"] = "topk"
     share: float = Field(0.01, gt=0, le=1)
-    levels: tuple[Level, ...] = Field(("layer2", "layer3"), min_length=1)
+    levels: Levels = Field(("layer2", "layer3"), min_length=1)
     feature_norm: bool = True
     hidden: int = Field(128, ge=0)
     pixel_loss: float = Field(1.0, ge=0)
@@ -120,15 +118,10 @@ class MemorySection(Section):
         patches: at most; fewer where they would cost more than 30 % of the backbone.
     """
 
-    levels: tuple[Level, ...] = Field(("layer2", "layer3"), min_length=1)
+    levels: Levels = Field(("layer2", "layer3"), min_length=1)
     grid: Literal["fine", "coarse"] = "coarse"
     dimensions: int = Field(256, ge=1)
     patches: int = Field(10_000, ge=1)
-
-    @field_validator("levels")
-    @classmethod
-    def _in_order(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
-        return in_order(levels)
 
 
 class TrainSection(Section):
@@ -254,12 +247,11 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
     except ValidationError as error:
         problems = [f"{'.'.join(str(part) for part in item['loc'])}: {_say(item)}" for item in error.errors()]
         raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
-    zero = recipe.scenario == "zero_shot"
+    needs_defects = recipe.scenario == "zero_shot" and recipe.model.head != "memory"
     if recipe.augment.kind == "auto":
-        kind = "in_and_out" if zero and recipe.model.head != "memory" else "none"
+        kind = "in_and_out" if needs_defects else "none"
         return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
-    learns = recipe.model.head != "memory"
-    if zero and learns and (recipe.augment.kind == "none" or recipe.augment.n == 0):
+    if needs_defects and (recipe.augment.kind == "none" or recipe.augment.n == 0):
         raise RecipeError(
             "zero_shot without synthetic defects has nothing to learn from: add --augment memseg or in_and_out, "
             "or judge by --head memory"

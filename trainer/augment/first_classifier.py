@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.pooling import pool
+from models.pooling import narrowed, pool
 from trainer.augment import Pixels
 from trainer.augment.features import FeatureMaps, Features
 
@@ -75,8 +75,7 @@ def train_head(
         batch = [good[index] for index in rng.integers(len(good), size=_HALF_BATCH)]
         batch += [groups[group][0][rng.integers(len(groups[group][0]))] for group in chosen]
         maps = head(torch.from_numpy(np.stack(batch)).float().permute(0, 3, 1, 2))
-        # See trainer.optimisation.narrow_pooling.
-        share = max(_SHARE, 1 - step / (_WARM_UP * steps))
+        share = narrowed(_SHARE, step, _WARM_UP * steps)
         loss = binary_cross_entropy_with_logits(pool(maps[:, 0], "topk", 1.0, share), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

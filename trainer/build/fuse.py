@@ -12,7 +12,6 @@ from accelerate import Accelerator
 from rich.console import Console
 from safetensors.torch import load_file
 
-from inspector import imagefile, preprocess
 from inspector.preprocess import InputSpec
 from models.classifier import Classifier
 from models.head import CHANNELS
@@ -22,12 +21,12 @@ from trainer import checkpoint, fusion, heads, patch_memory
 from trainer.recipe import Recipe
 from trainer.report.judges import Judges
 from trainer.stages import read_json, write_json
+from trainer.torch_scores import batches
 from trainer.training_set import TrainingImage
 
 logger = logging.getLogger(__name__)
 _FUSION = "fusion.json"
 _MEMORY = "memory.safetensors"
-_BATCH = 16
 
 
 def inputs(recipe: Recipe, trained: str) -> dict[str, Any]:
@@ -103,7 +102,7 @@ def _memory(classifier: Classifier, recipe: Recipe, normals: Sequence[Path], dev
     affordable = patch_memory.affordable_patches(classifier.backbone, spec.height, spec.width, config)
 
     def features() -> Iterator[list[torch.Tensor]]:
-        for images in _batches(normals, spec, device):
+        for images in batches(normals, spec, device):
             stages = classifier.stages(images)
             yield [stages[level] for level in section.levels]
 
@@ -118,11 +117,5 @@ def _evidence(
     network: Network, names: Sequence[str], paths: Sequence[Path], spec: InputSpec, device: torch.device
 ) -> dict[str, fusion.Logits]:
     """Each kind's logits `(N,)` of image files."""
-    parts = [network.evidence(images, names) for images in _batches(paths, spec, device)]
+    parts = [network.evidence(images, names) for images in batches(paths, spec, device)]
     return {name: np.concatenate([part[name][0].double().cpu().numpy() for part in parts]) for name in names}
-
-
-def _batches(paths: Sequence[Path], spec: InputSpec, device: torch.device) -> Iterator[torch.Tensor]:
-    for start in range(0, len(paths), _BATCH):
-        fitted = [preprocess.fit(imagefile.read(path), spec) for path in paths[start : start + _BATCH]]
-        yield torch.from_numpy(np.stack(fitted)).to(device)

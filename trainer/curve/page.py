@@ -7,11 +7,10 @@ from pathlib import Path
 
 from inspector.atomic import replacing
 from inspector.errors import SinkError
-from inspector.optional import require
 from trainer.curve import chart, sentences, table
 from trainer.curve.plan import Line
 from trainer.curve.summary import Built, Curve
-from trainer.report import numbers
+from trainer.report import html, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,7 @@ def write(inputs: PageInputs, destination: Path) -> None:
 
 def page(inputs: PageInputs) -> str:
     """The page as HTML; every text of `inputs` is escaped."""
-    jinja2 = require("jinja2", "writing the curve's page")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html.environment(Path(__file__).parent, "writing the curve's page")
     environment.filters["date"] = numbers.date
     curve = inputs.curve
     first, *others = sentences.all_of(curve)

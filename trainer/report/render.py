@@ -6,8 +6,7 @@ from typing import Any
 
 from inspector.atomic import replacing
 from inspector.errors import SinkError
-from inspector.optional import require
-from trainer.report import ReportInputs, charts, figures, generation, judges, numbers, pictures
+from trainer.report import ReportInputs, charts, figures, generation, html, judges, numbers, pictures
 
 _HERE = Path(__file__).parent
 _GRID = 12  # pictures in each grid
@@ -31,14 +30,7 @@ def write(inputs: ReportInputs, destination: Path) -> None:
 
 def page(inputs: ReportInputs) -> str:
     """The report as HTML; every text of `inputs` is escaped."""
-    jinja2 = require("jinja2", "writing the report")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html.environment(_HERE, "writing the report")
     for style in (numbers.count, numbers.probability, numbers.scientific, numbers.date):
         environment.filters[style.__name__] = style
     shown: str = environment.get_template("report.html.j2").render(
