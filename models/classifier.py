@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet50
 
-from models.head import Evidence, Head, HeadConfig
+from models.head import DENSE, Disturbance, Evidence, Head, HeadConfig
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
 
@@ -64,10 +64,15 @@ class Classifier(nn.Module):
         self.register_buffer("mean", 255.0 * torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255.0 * torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: torch.Tensor) -> dict[str, Evidence]:
-        """Each head's logit and map of `(N, H, W, 3)` uint8 RGB images; see `models.head.Head`."""
+    def forward(self, images: torch.Tensor, disturbance: Disturbance | None = None) -> dict[str, Evidence]:
+        """Each head's logit and map of `(N, H, W, 3)` uint8 RGB images; see `models.head.Head`.
+
+        Args:
+            images: to look at.
+            disturbance: shown to the head `dense` alone, which then answers with more images than came in.
+        """
         stages = self.stages(images)
-        return {name: head(stages) for name, head in self.heads.items()}
+        return {name: head(stages, disturbance if name == DENSE else None) for name, head in self.heads.items()}
 
     def stages(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Outputs `(N, C, h, w)` of the backbone's stages from `layer1` on, by name."""

@@ -1,6 +1,6 @@
 """A head: features of some stages in, one map and its pooled logit out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -44,6 +44,38 @@ class HeadConfig:
         return cls(**fields)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Disturbance:
+    """Gaussian noise laid over some places of some images' features: defects that cost no picture.
+
+    Attributes:
+        rows: `(n,)` int64, which images of the batch.
+        places: `(n, h, w)` bool, where, on the grid of the head's first level.
+        strength: standard deviation of the noise, in standard deviations of a channel (of its size, where the head
+            does not normalise).
+        seed: of the noise.
+
+    Source: Rolih et al., SuperSimpleNet, ICPR 2024.
+    """
+
+    rows: torch.Tensor
+    places: torch.Tensor
+    strength: float
+    seed: int
+
+    def apply(self, features: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Disturbed copies of the rows of `features`, `(N, C, h, w)` of each level: `(n, C, h, w)`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        found = {}
+        for name, x in features.items():
+            copy = x[self.rows].permute(0, 2, 3, 1).contiguous()
+            places = functional.adaptive_max_pool2d(self.places.float(), copy.shape[1:3]) > 0
+            noise = torch.randn((int(places.sum()), copy.shape[3]), generator=generator)
+            copy[places] = copy[places] + self.strength * noise.to(copy)
+            found[name] = copy.permute(0, 3, 1, 2)
+        return found
+
+
 class Head(nn.Module):
     """Maps the backbone's features to a class-activation map and pools it.
 
@@ -58,23 +90,34 @@ class Head(nn.Module):
         self.levels = nn.ModuleDict({level: _level(CHANNELS[level], config) for level in config.levels})
         self.last = nn.Sequential(nn.ReLU(), _to_map(config.hidden, 1, 0.01)) if config.hidden else nn.Identity()
 
-    def forward(self, stages: Mapping[str, torch.Tensor]) -> Evidence:
+    def forward(self, stages: Mapping[str, torch.Tensor], disturbance: Disturbance | None = None) -> Evidence:
         """Read the outputs of the backbone's stages, `(N, C, h, w)` each, by name.
 
         Returns:
             `logit (N,)` and `cam (N, h, w)` on the grid of the first level (1/8 of the image for `layer2`, 1/16 for
-            `layer3`, 1/32 for `layer4`, rounded up); the logit is the pooled map.
+            `layer3`, 1/32 for `layer4`, rounded up); the logit is the pooled map. A disturbance appends its images:
+            `(N + n, ...)`.
         """
+        features = {name: level[0](stages[name]) for name, level in self._parts()}
+        cam = self._map(features)
+        if disturbance is not None:
+            cam = torch.cat([cam, self._map(disturbance.apply(features))])
+        share = self.share if self.training else self.config.share
+        return pool(cam, self.config.pooling, self.config.sharpness, share), cam
+
+    def _map(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         cam: torch.Tensor | None = None
-        for name, level in self.levels.items():
-            mapped = level(stages[name])
+        for name, level in self._parts():
+            mapped = level[1](features[name])
             if cam is not None:
                 mapped = cam + functional.interpolate(mapped, cam.shape[2:], mode="bilinear")
             cam = mapped
         assert cam is not None  # the configuration names at least one level
-        cam = self.last(cam).squeeze(1)
-        share = self.share if self.training else self.config.share
-        return pool(cam, self.config.pooling, self.config.sharpness, share), cam
+        return self.last(cam).squeeze(1)
+
+    def _parts(self) -> Iterator[tuple[str, nn.Sequential]]:
+        """Each level's normalisation and 1x1 convolution, by its name."""
+        yield from self.levels.items()  # type: ignore[misc]
 
 
 def _level(channels: int, config: HeadConfig) -> nn.Sequential:

@@ -23,7 +23,7 @@ from inspector.preprocess import InputSpec
 from models.classifier import Classifier
 from models.head import DENSE
 from models.network import Network
-from trainer import checkpoint, memory, pixel_truth
+from trainer import checkpoint, feature_noise, memory, pixel_truth
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
 from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser, narrow_pooling
 from trainer.recipe import TrainSection
@@ -46,6 +46,7 @@ class TrainingTask:
         validation: images scored after each epoch; nothing is selected by them.
         fresh: names of the backbone's stages without start weights.
         pixel_weight: of the loss on cells (`trainer.pixel_truth`) of the head `dense`.
+        noise: strength of the noise on good images' features (`trainer.feature_noise`) for the head `dense`; 0 is none.
         on_epoch: called on the main process with each epoch's row of the history.
         on_step: called on the main process with the steps done and the steps in all.
     """
@@ -57,6 +58,7 @@ class TrainingTask:
     seed: int
     fresh: Sequence[str]
     pixel_weight: float = 0.0
+    noise: float = 0.0
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
     on_step: Callable[[int, int], None] = lambda step, steps: None
 
@@ -123,7 +125,7 @@ def train(model: Classifier, task: TrainingTask, folder: Path, accelerator: Acce
                 narrow_pooling(raw, recipe, state["step"] / (recipe.epochs * per_epoch))
                 for group in optimiser.param_groups:
                     group["lr"] = rate * group["scale"]
-                loss = step(wrapped, optimiser, batch, state, accelerator, task.pixel_weight)
+                loss = step(wrapped, optimiser, batch, state, accelerator, task)
                 if "ema" in parts:
                     parts["ema"].update_parameters(raw)  # type: ignore[operator]
                 state["step"] += 1
@@ -170,9 +172,12 @@ def step(
     batch: Batch,
     state: dict[str, Any],
     accelerator: Accelerator,
-    pixel_weight: float = 0.0,
+    task: TrainingTask,
 ) -> float:
     """One optimiser step on what each head says of the images' labels, and `dense` of what is known of their cells.
+
+    With `task.noise`, `dense` is shown every good image a second time, with noise over a part of its features, as a
+    defect.
 
     Returns the loss, summed over heads, meant over the batch.
 
@@ -185,15 +190,23 @@ def step(
         try:
             for start in range(0, len(batch.images), size):
                 part = slice(start, start + size)
+                targets, truths = batch.targets[part], batch.truths[part]
+                drawn = None
+                if task.noise:
+                    key = (task.seed, state["step"], start, accelerator.process_index)
+                    drawn = feature_noise.draw(targets, truths.shape[1], truths.shape[2], task.noise, key)
+                disturbance, spots = drawn or (None, truths[:0])
                 with accelerator.autocast():
-                    evidence = model(batch.images[part].to(accelerator.device))
-                wanted = batch.targets[part].to(accelerator.device)
-                truth = batch.truths[part].to(accelerator.device)
+                    evidence = model(batch.images[part].to(accelerator.device), disturbance)
                 loss = torch.zeros((), device=accelerator.device)
                 for name, (logits, cams) in evidence.items():
+                    wanted, truth = targets, truths
+                    if name == DENSE:
+                        wanted, truth = torch.cat([targets, torch.ones(len(spots))]), torch.cat([truths, spots])
+                    wanted = wanted.to(accelerator.device)
                     loss = loss + binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum")
-                    if pixel_weight and name == DENSE:
-                        loss = loss + pixel_weight * pixel_truth.loss(cams.float(), truth).sum()
+                    if task.pixel_weight and name == DENSE:
+                        loss = loss + task.pixel_weight * pixel_truth.loss(cams.float(), truth.to(accelerator.device)).sum()
                 loss = loss / len(batch.images)
                 accelerator.backward(loss)
                 total += float(loss.detach())
@@ -227,7 +240,7 @@ def batches(task: TrainingTask, epoch: int, first: int, accelerator: Accelerator
         seed=task.seed,
         flips=recipe.flips,
         jitter=recipe.jitter,
-        truths=task.pixel_weight > 0,
+        truths=task.pixel_weight > 0 or task.noise > 0,
     )
     loader = DataLoader(
         dataset,

@@ -35,6 +35,11 @@ def pixel_weight(recipe: Recipe) -> float:
     return recipe.dense.pixel_loss if DENSE in trained(recipe) else 0.0
 
 
+def feature_noise(recipe: Recipe) -> float:
+    """The strength of the noise shown to the head `dense`; 0 without that head."""
+    return recipe.dense.noise if DENSE in trained(recipe) else 0.0
+
+
 def memory_levels(recipe: Recipe) -> tuple[str, ...]:
     """The stages whose patches the memory holds; none without it."""
     return recipe.memory.levels if recipe.model.head in ("memory", "fused", "auto") else ()

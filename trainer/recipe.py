@@ -96,6 +96,8 @@ class DenseSection(HeadSection):
 
     Attributes:
         pixel_loss: weight of the loss on single cells (`trainer.pixel_truth`) beside that on the image's label.
+        noise: strength of the noise that turns copies of good images into defects (`trainer.feature_noise`), in
+            standard deviations of a feature; 0 shows none.
         supervision: `image` uses no mask of a real defect, `mixed` those that are there, `pixel` demands one for each.
     """
 
@@ -105,6 +107,7 @@ class DenseSection(HeadSection):
     feature_norm: bool = True
     hidden: int = Field(128, ge=0)
     pixel_loss: float = Field(1.0, ge=0)
+    noise: float = Field(0.5, ge=0)
     supervision: Supervision = "image"
 
 

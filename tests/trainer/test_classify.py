@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
 from models.classifier import STAGES, Classifier, ClassifierConfig
-from models.head import HeadConfig
+from models.head import Disturbance, HeadConfig
 from trainer import classify
+from trainer.interruption import Interrupted
 from trainer.recipe import TrainSection
 from trainer.training_set import TrainingImage
 
@@ -75,6 +76,7 @@ from accelerate import Accelerator
 folder = Path(sys.argv[1])
 task = t.task(t.draw_images(folder), epochs=3, optimiser=sys.argv[2], checkpoint_seconds=1e-6)
 from trainer import classify
+from trainer.interruption import Interrupted
 try:
     classify.train(t.model(), task, folder, Accelerator(cpu=True))
 except classify.Interrupted as stop:
@@ -132,7 +134,7 @@ class Hungry(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.ones(1))
         self.limit, self.seen = limit, []
 
-    def forward(self, images):
+    def forward(self, images, disturbance=None):
         self.seen.append(len(images))
         if len(images) > self.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -151,7 +153,8 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_step(limit, seen, weight, 
     for net in (hungry, whole):
         state = {"micro_batch": 8}
         optimiser = torch.optim.SGD(net.parameters(), 0.01)
-        losses.append(classify.step(net, optimiser, batch, state, Accelerator(cpu=True), weight))
+        told = dataclasses.replace(task([]), pixel_weight=weight)
+        losses.append(classify.step(net, optimiser, batch, state, Accelerator(cpu=True), told))
     assert hungry.seen == seen
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     torch.testing.assert_close(hungry.weight, whole.weight)
@@ -167,6 +170,7 @@ def test_out_of_memory_with_a_single_image_says_what_to_do():
             classify.Batch(torch.zeros((4, 2, 2, 3), dtype=torch.uint8), torch.zeros(4), torch.zeros((4, 0, 0))),
             {"micro_batch": 4},
             Accelerator(cpu=True),
+            task([]),
         )
 
 
@@ -231,3 +235,35 @@ def test_the_pixel_loss_teaches_where_drawn_defects_lie(images, tmp_path):
     inside = torch.zeros((4, 4), dtype=torch.bool)
     inside[1:3, 1:3] = True
     assert cam[inside].min() > cam[~inside].max()
+
+
+def test_noise_on_good_images_features_teaches_without_any_defect(images, tmp_path):
+    good = [image for image in images if not image.label]
+    head = HeadConfig(levels=("layer2",), feature_norm=True, hidden=8, pooling="topk", share=0.1)
+    torch.manual_seed(0)
+    net = Classifier(ClassifierConfig(heads={"dense": head}))
+    work = dataclasses.replace(task(good, epochs=20, frozen="layer2"), pixel_weight=1.0, noise=2.0)
+    classify.train(net, work, tmp_path, Accelerator(cpu=True))
+    pixels = torch.from_numpy(cv2.imread(str(good[0].path)))[None]
+    places = torch.zeros((1, 4, 4), dtype=torch.bool)
+    places[0, 1, 2] = True
+    with torch.inference_mode():
+        logits, cams = net(pixels, Disturbance(torch.tensor([0]), places, 2.0, seed=5))["dense"]
+    assert logits[1] > logits[0]
+    assert int(cams[1].argmax()) == 6
+
+
+def test_an_interrupted_training_with_noise_ends_at_the_same_weights(images, tmp_path):
+    head = HeadConfig(levels=("layer2",), feature_norm=True, hidden=8, pooling="topk", share=0.1)
+    noisy = dataclasses.replace(task(images, epochs=2), pixel_weight=1.0, noise=1.0)
+    ends = []
+    for name, stop in (("whole", False), ("stopped", True)):
+        torch.manual_seed(0)
+        net = Classifier(ClassifierConfig(heads={"dense": head}))
+        if stop:
+            interrupt = dataclasses.replace(noisy, on_epoch=lambda row: os.kill(os.getpid(), signal.SIGINT))
+            with pytest.raises(Interrupted):
+                classify.train(net, interrupt, tmp_path / name, Accelerator(cpu=True))
+        classify.train(net, noisy, tmp_path / name, Accelerator(cpu=True))
+        ends.append(net.heads["dense"].last[1].weight.detach().clone())
+    assert torch.equal(*ends)

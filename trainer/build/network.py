@@ -1,5 +1,6 @@
 """Stage `train`: start weights, the classifier, its training."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,18 +102,24 @@ def work(
             classify.finish(model, [], folder)
         return
     with training_progress(console, recipe.train.epochs) as (on_epoch, on_step):
-        task = classify.TrainingTask(
-            images=train,
-            validation=validation,
-            spec=recipe.input,
-            recipe=recipe.train,
-            seed=recipe.seed,
-            fresh=fresh,
-            pixel_weight=heads.pixel_weight(recipe),
-            on_epoch=on_epoch,
-            on_step=on_step,
-        )
-        classify.train(model, task, folder, accelerator)
+        told = dataclasses.replace(task(recipe, train, validation, fresh), on_epoch=on_epoch, on_step=on_step)
+        classify.train(model, told, folder, accelerator)
+
+
+def task(
+    recipe: Recipe, train: Sequence[TrainingImage], validation: Sequence[TrainingImage], fresh: Sequence[str]
+) -> classify.TrainingTask:
+    """What the recipe's training learns from, and how; `fresh` are the backbone's stages without start weights."""
+    return classify.TrainingTask(
+        images=train,
+        validation=validation,
+        spec=recipe.input,
+        recipe=recipe.train,
+        seed=recipe.seed,
+        fresh=fresh,
+        pixel_weight=heads.pixel_weight(recipe),
+        noise=heads.feature_noise(recipe),
+    )
 
 
 def load(folder: Path) -> Classifier:
