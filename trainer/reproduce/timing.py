@@ -59,10 +59,14 @@ def of_finished(finished: Sequence[tuple[Cell, Result]]) -> Speed | None:
 def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     """Time a few training steps and scorings of the cell's network on its own images, from random weights.
 
+    Where no head learns there is no step to time, and training takes no time.
+
     Raises:
         InandoutError: the images cannot be divided or read, or not even one fits in memory.
     """
     recipe = cell.recipe
+    if not heads.trained(recipe):
+        return Speed(0.0, generating=None, plain=None, fine_tune=None, source="a training in which no head learns")
     divided = _divided(cell, dataset)
     training = images(divided, [], "train")
     model = Classifier(heads.config(recipe)).to(accelerator.device).to(memory_format=torch.channels_last)

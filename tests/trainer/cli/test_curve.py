@@ -118,11 +118,15 @@ def test_finished_cells_are_shown_again_and_not_built(killed, data):
     assert lines[-1].endswith("from 3 finished cells")
 
 
-def test_a_dry_run_on_new_ground_leaves_nothing(data, tmp_path):
-    plan = curve(data, tmp_path / "out", "--dry-run", "--only", "all*")
+@pytest.mark.parametrize(
+    ("head", "source"),
+    [("plain", "3 training steps, timed just now"), ("memory", "a training in which no head learns")],
+)
+def test_a_dry_run_on_new_ground_leaves_nothing(data, tmp_path, head, source):
+    plan = curve(data, tmp_path / "out", "--dry-run", "--only", "all*", sets=[f"model.head={head}"])
     assert plan.exit_code == 0, plan.output
     assert plan.stdout.count("to build, ") == 2
-    assert "3 training steps, timed just now" in plan.stdout
+    assert plan.stdout.endswith(f"from {source}, without the stages beside training\n")
     assert not (tmp_path / "out").exists()
 
 

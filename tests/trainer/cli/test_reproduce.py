@@ -113,11 +113,16 @@ def test_finished_cells_are_not_built_again_and_tell_the_time(first, data):
     assert lines[-1].endswith("from 2 finished cells, without the generators' own learning and drawing")
 
 
-def test_a_dry_run_on_new_ground_times_a_few_steps_and_leaves_nothing(data, tmp_path):
-    plan = reproduce(data, tmp_path / "out", "--table", "1", "--seeds", "2", "--dry-run")
+@pytest.mark.parametrize(
+    ("head", "source"),
+    [("plain", "3 training steps, timed just now"), ("memory", "a training in which no head learns")],
+)
+def test_a_dry_run_on_new_ground_times_a_few_steps_and_leaves_nothing(data, tmp_path, head, source):
+    words = ["--table", "1", "--seeds", "2", "--dry-run"]
+    plan = reproduce(data, tmp_path / "out", *words, sets=[f"model.head={head}"])
     assert plan.exit_code == 0, plan.output
     assert plan.stdout.count("to build, ") == 12
-    assert "from 3 training steps, timed just now" in plan.stdout
+    assert f"from {source}" in plan.stdout
     assert not (tmp_path / "out").exists()
 
 
