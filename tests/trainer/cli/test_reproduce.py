@@ -2,48 +2,18 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from inspector.errors import InandoutError
-from trainer.cli import cli
-from trainer.data import synth
+from tests.trainer.cli.small_campaign import SmallCampaign
 from trainer.recipe import resolve
 
-SMALL = [
-    "input.width=48",
-    "input.height=32",
-    "train.epochs=1",
-    "train.batch=16",
-    "train.workers=0",
-    "model.levels=[layer1]",
-    "gate.enabled=false",
-    "inpaint.base=/nowhere/at/all",
-]
 NONE, MEMSEG, PAINTED = (f"full_shot-{kind}-seed0" for kind in ("none-0", "memseg-80", "diffusion.inpaint-80"))
-
-
-def arguments(data, output, *more, sets=()):
-    words = ["reproduce", "--data", data, "--output", output, "--weights", "none", "--generator", "inpaint"]
-    return [str(word) for word in words] + [w for s in (*SMALL, *sets) for w in ("--set", s)] + list(more)
-
-
-def reproduce(*given, **options):
-    return CliRunner().invoke(cli, arguments(*given, **options))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reproduce") / "data"
-    synth.synthesise(folder, n_good=24, n_defect=16, width=48, height=32, seed=0, contrast=3)
-    return folder
+reproduce = SmallCampaign(
+    ("reproduce", "--generator", "inpaint"), sets=("gate.enabled=false", "inpaint.base=/nowhere/at/all")
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,25 +127,16 @@ def test_wrong_usage_is_told_apart(tmp_path, more):
 def test_interrupted_it_ends_with_one_line_and_goes_on_there(data, tmp_path):
     output = tmp_path / "out"
     sets = ["train.epochs=3", "train.checkpoint_seconds=0.01"]
-    words = arguments(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", *words],
-        cwd=Path(__file__).parents[3],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    words = ["--table", "5", "--seeds", "1", "--only", NONE]
     state = output / "cells" / NONE / "run" / "train" / "checkpoint" / "state.json"
-    deadline = time.monotonic() + 600
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = reproduce.start_until(state, data, output, *words, sets=sets)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     last = errors.strip().splitlines()[-1]
     assert last.startswith(f"error: {NONE}: interrupted ")
     assert "Traceback" not in errors
-    again = reproduce(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
+    again = reproduce(data, output, *words, sets=sets)
     assert again.exit_code == 0, again.output
     for epoch in ("1/3", "2/3", "3/3"):  # each one ended once
         assert (f"epoch   {epoch}" in errors) + (f"epoch   {epoch}" in again.stderr) == 1
