@@ -135,7 +135,9 @@ def caveat(pending: Sequence[Cell], speed: Speed) -> str:
     """What the estimate leaves out, as the end of a sentence; empty where nothing."""
     if speed.generating is None and any(cell.generates for cell in pending):
         return ", without the generators' own learning and drawing"
-    return ", without the stages beside training" if speed.plain is None and pending else ""
+    if speed.plain is None and not all(cell.generates for cell in pending):
+        return ", without the stages beside training"
+    return ""
 
 
 def duration(length: float) -> str:
