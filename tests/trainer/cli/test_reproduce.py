@@ -1,4 +1,4 @@
-"""`reproduce` from end to end on a small drawn set: real builds, an interruption, a failing cell."""
+"""`reproduce` from end to end on a small drawn set: real builds, an interruption, a failing cell, a generator."""
 
 import csv
 import json
@@ -8,11 +8,23 @@ import pytest
 
 from inspector.errors import InandoutError
 from tests.trainer.cli.small_campaign import SmallCampaign
+from trainer.augment.in_domain.generator import InDomain
 from trainer.recipe import resolve
 
 NONE, MEMSEG, PAINTED = (f"full_shot-{kind}-seed0" for kind in ("none-0", "memseg-80", "diffusion.inpaint-80"))
 reproduce = SmallCampaign(
     ("reproduce", "--generator", "inpaint"), sets=("gate.enabled=false", "inpaint.base=/nowhere/at/all")
+)
+reproduce_in_domain = SmallCampaign(
+    ("reproduce", "--generator", "in_domain"),
+    sets=(
+        "gate.enabled=false",
+        "in_domain.codec=small",
+        "in_domain.codec_steps=10",
+        "in_domain.channels=[16, 32]",
+        "in_domain.steps=10",
+        "in_domain.sampler_steps=2",
+    ),
 )
 
 
@@ -142,3 +154,57 @@ def test_interrupted_it_ends_with_one_line_and_goes_on_there(data, tmp_path):
         assert (f"epoch   {epoch}" in errors) + (f"epoch   {epoch}" in again.stderr) == 1
     assert (output / "cells" / NONE / "result.json").exists()
     assert not (output / "cells" / NONE / "run").exists()
+
+
+@pytest.mark.slow
+def test_cells_of_a_scenario_draw_with_one_generator_fitted_once(data, tmp_path, monkeypatch):
+    fitted = []
+    fit = InDomain.fit
+    monkeypatch.setattr(InDomain, "fit", lambda self, folder, *more: (fitted.append(folder), fit(self, folder, *more)))
+    output = tmp_path / "out"
+    numbers = [word for number in "1256" for word in ("--table", number)]
+    words = [*numbers, "--seeds", "1", "--only", "*.in_domain-80-*"]
+    outcome = reproduce_in_domain(data, output, *words)
+    assert outcome.exit_code == 0, outcome.output
+
+    names = {
+        (scenario, kind): f"{scenario}-{kind}.in_domain-80-seed0"
+        for scenario in ("zero_shot", "full_shot")
+        for kind in ("diffusion", "in_and_out")
+    }
+    results = {key: json.loads((output / "cells" / name / "result.json").read_text()) for key, name in names.items()}
+    for scenario in ("zero_shot", "full_shot"):
+        pair = [results[scenario, kind] for kind in ("diffusion", "in_and_out")]
+        assert [result["synthetic"] for result in pair] == [80, 80]
+        assert [result["real"] for result in pair] == [0 if scenario == "zero_shot" else 10] * 2
+        assert pair[0]["fine_tune_seconds"] == pair[1]["fine_tune_seconds"] > 0
+        assert sum(folder.parents[1].name in (result["cell"] for result in pair) for folder in fitted) == 1
+    assert len(fitted) == 2
+
+    published = {
+        (1, "DDPM", "zero_shot", "diffusion"): ".547 (.086)",
+        (2, "In&Out", "zero_shot", "in_and_out"): ".556 (.085)",
+        (5, "In&Out", "full_shot", "in_and_out"): ".747 (.022)",
+        (6, "DDPM", "full_shot", "diffusion"): ".758 (.007)",
+    }
+    lines = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
+    for (number, label, *key), theirs in published.items():
+        ours = results[*key]["metrics"]["ap"]
+        with (output / f"table-{number}.csv").open(newline="") as handle:
+            [row] = [
+                row
+                for row in csv.DictReader(handle)
+                if (row["augmentation"], row["n_aug"], row["metric"]) == (label, "80", "ap")
+            ]
+        assert float(row["ours_mean"]) == pytest.approx(ours)
+        assert f"{row['published_mean']} ({row['published_std']})".replace("0.", ".") == theirs
+        shown = f"{ours:.3f}".removeprefix("0")
+        assert any(line.startswith(f"{label} 80 {theirs} {shown} ") for line in lines)
+
+    stamps = {path: path.stat().st_mtime_ns for path in output.rglob("result.json")}
+    again = reproduce_in_domain(data, output, *words)
+    assert again.exit_code == 0, again.output
+    assert "cell 1 of" not in again.stderr
+    assert again.stdout == outcome.stdout
+    assert len(fitted) == 2
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("result.json")} == stamps
