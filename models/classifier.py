@@ -9,6 +9,7 @@ from torch import nn
 from torchvision.models import resnet50
 
 from models.head import DENSE, Disturbance, Evidence, Head, HeadConfig
+from models.stored import fields_of
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
 
@@ -38,8 +39,8 @@ class ClassifierConfig:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_dict` gave, lists in place of tuples included."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-        return cls(**fields | {"heads": {name: HeadConfig.from_dict(head) for name, head in stored["heads"].items()}})
+        heads = {name: HeadConfig.from_dict(head) for name, head in stored["heads"].items()}
+        return cls(**fields_of(stored) | {"heads": heads})
 
 
 class Classifier(nn.Module):

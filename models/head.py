@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.pooling import Pooling, pool
+from models.stored import fields_of
 
 PLAIN, DENSE = "plain", "dense"
 CHANNELS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
@@ -40,8 +41,7 @@ class HeadConfig:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` gave, lists in place of tuples included."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-        return cls(**fields)
+        return cls(**fields_of(stored))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.stored import fields_of
+
 STRIDES = {"layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
 _ROWS = 4096
 
@@ -52,8 +54,7 @@ class MemoryConfig:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_dict` gave, lists in place of tuples included."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-        return cls(**fields)
+        return cls(**fields_of(stored))
 
 
 class PatchMemory(nn.Module):

@@ -23,7 +23,7 @@ from inspector.preprocess import InputSpec
 from models.classifier import Classifier
 from models.head import DENSE
 from models.network import Network
-from trainer import checkpoint, feature_noise, memory, pixel_truth
+from trainer import checkpoint, feature_noise, out_of_memory, pixel_truth
 from trainer.interruption import Interrupted, loader_deaths, stop_requested
 from trainer.optimisation import freeze, keep_frozen_statistics, learning_rate, make_optimiser, narrow_pooling
 from trainer.recipe import TrainSection
@@ -206,12 +206,15 @@ def step(
                     wanted = wanted.to(accelerator.device)
                     loss = loss + binary_cross_entropy_with_logits(logits.float(), wanted, reduction="sum")
                     if task.pixel_weight and name == DENSE:
-                        loss = loss + task.pixel_weight * pixel_truth.loss(cams.float(), truth.to(accelerator.device)).sum()
+                        loss = (
+                            loss
+                            + task.pixel_weight * pixel_truth.loss(cams.float(), truth.to(accelerator.device)).sum()
+                        )
                 loss = loss / len(batch.images)
                 accelerator.backward(loss)
                 total += float(loss.detach())
         except RuntimeError as error:
-            if not memory.ran_out(error):
+            if not out_of_memory.ran_out(error):
                 raise
             if size == 1 or accelerator.num_processes > 1:
                 raise InandoutError(
@@ -220,7 +223,7 @@ def step(
                 ) from None
             state["micro_batch"] = size // 2
             logger.warning("out of memory with %d images at once: going on with %d", size, size // 2)
-            memory.release()
+            out_of_memory.release()
             continue
         optimiser.step()
         return total

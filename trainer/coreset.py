@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from trainer.memory import release
+from trainer.out_of_memory import release
 
 _POOL = 1024
 _ROWS = 2048

@@ -196,7 +196,7 @@ class GateSection(Section):
     """What a generated image must pass before training sees it (`trainer.augment.gate`).
 
     Attributes:
-        enabled: False keeps every image.
+        enabled: False keeps every image but those whose mask is empty.
         visible: share of good images that the first classifier must find less defective than a kept image.
         texture: share of real good images whose distance to the others is allowed.
         attempts: images drawn for each one wanted, at most.

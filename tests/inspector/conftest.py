@@ -1,4 +1,4 @@
-"""Fixtures of the inspector's tests: the command line as a real process, and frames."""
+"""Fixtures of the inspector's tests: a folder to start in, the command line as a real process, and frames."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -41,6 +42,17 @@ def inspect_cli(start) -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def here(tiny, tiny_bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `bundle` and `images/part.png`, which command lines start in."""
+    tiny_bundle()
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "part.png"), tiny.image())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INANDOUT_BUNDLE", raising=False)
+    return tmp_path
 
 
 @pytest.fixture

@@ -102,11 +102,11 @@ def work(
             classify.finish(model, [], folder)
         return
     with training_progress(console, recipe.train.epochs) as (on_epoch, on_step):
-        told = dataclasses.replace(task(recipe, train, validation, fresh), on_epoch=on_epoch, on_step=on_step)
+        told = dataclasses.replace(training_task(recipe, train, validation, fresh), on_epoch=on_epoch, on_step=on_step)
         classify.train(model, told, folder, accelerator)
 
 
-def task(
+def training_task(
     recipe: Recipe, train: Sequence[TrainingImage], validation: Sequence[TrainingImage], fresh: Sequence[str]
 ) -> classify.TrainingTask:
     """What the recipe's training learns from, and how; `fresh` are the backbone's stages without start weights."""

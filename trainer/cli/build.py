@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from trainer.cli.options import data_option, generator_option, recipe_option, set_option, weights_option
+
 
 class CountOrAuto(click.ParamType[int | str]):
     """A number of images, or the word `auto`."""
@@ -26,26 +28,17 @@ class CountOrAuto(click.ParamType[int | str]):
     type=click.Choice(["zero_shot", "few_shot", "full_shot"]),
     help="How many real defects training may see: none, a few (data.few_shot), all.  [default: the recipe's]",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@data_option
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<scenario>]")
-@click.option("--recipe", default="default", show_default=True, help="A preset's name or a YAML file.")
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
-)
+@recipe_option(default="default")
+@weights_option
 @click.option("--resplit", is_flag=True, help="Forget the splits the data set brings and make new ones.")
 @click.option(
     "--augment",
     type=click.Choice(["none", "memseg", "diffusion", "in_and_out"]),
     help="Synthetic defects: out of distribution, in distribution, or both.  [default: the recipe's]",
 )
-@click.option(
-    "--generator",
-    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
-    help="Where in-distribution defects come from.  [default: the recipe's]",
-)
+@generator_option
 @click.option(
     "--n-aug",
     type=CountOrAuto(),
@@ -59,7 +52,7 @@ class CountOrAuto(click.ParamType[int | str]):
 )
 @click.option("--seed", type=click.IntRange(min=0), help="[default: the recipe's]")
 @click.option("--name", help="The bundle's name.  [default: the recipe's]")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON line.")
 @click.option("-v", "--verbose", count=True)
 def build(

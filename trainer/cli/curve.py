@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from trainer.cli.options import (
+    data_option,
+    dry_run_option,
+    generator_option,
+    only_option,
+    recipe_option,
+    set_option,
+    weights_option,
+)
+
 if TYPE_CHECKING:
     from trainer.curve.plan import Count, Offer
     from trainer.reproduce.campaign import Campaign
     from trainer.reproduce.cells import Result
     from trainer.reproduce.plan import Cell
-
-_WIDTH = 120  # of a table that goes to a file or a pipe
 
 
 class Counts(click.ParamType["tuple[Count, ...]"]):
@@ -30,7 +38,7 @@ class Counts(click.ParamType["tuple[Count, ...]"]):
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@data_option
 @click.option("--output", type=click.Path(path_type=Path), default=Path("runs/curve"), show_default=True)
 @click.option(
     "--counts",
@@ -45,18 +53,9 @@ class Counts(click.ParamType["tuple[Count, ...]"]):
     type=click.Choice(["none", "memseg", "diffusion", "in_and_out"]),
     help="Synthetic defects of the second line; 'none' leaves it out.  [default: the recipe's, else in_and_out]",
 )
-@click.option(
-    "--generator",
-    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
-    help="Where in-distribution defects come from.  [default: the recipe's]",
-)
-@click.option("--recipe", default="default", show_default=True, help="A preset's name or a YAML file.")
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
-)
+@generator_option
+@recipe_option(default="default")
+@weights_option
 @click.option(
     "--split",
     type=click.Choice(["val", "test"]),
@@ -64,9 +63,9 @@ class Counts(click.ParamType["tuple[Count, ...]"]):
     show_default=True,
     help="Measure on validation images, or open the sealed test split.",
 )
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
-@click.option("--only", multiple=True, metavar="CELL", help="Build these alone: names of --dry-run, or *-patterns.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and an estimate of its time, and build nothing.")
+@set_option
+@only_option
+@dry_run_option
 @click.option("-v", "--verbose", count=True)
 def curve(
     data: Path,
@@ -145,17 +144,13 @@ def _tell_what_is_left_out(console: Any, offer: "Offer", data: Path) -> None:
 
 def _show(campaign: "Campaign", offer: "Offer", recipe: str) -> None:
     """Print the table and what it says, and where the files are."""
-    from rich.console import Console
-
+    from trainer.cli.screen import open_screen
     from trainer.curve.publish import publish
 
     shown = publish(campaign, offer, recipe)
     if shown is None:
         return
-    screen = Console(highlight=False)
-    if not screen.is_terminal:
-        screen = Console(highlight=False, width=_WIDTH)
-    screen.print(shown.table)
+    open_screen().print(shown.table)
     for sentence in shown.sentences:
         click.echo(sentence)
     click.echo("written   " + ", ".join(str(path) for path in shown.paths))

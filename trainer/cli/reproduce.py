@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trainer.cli.options import (
+    data_option,
+    dry_run_option,
+    generator_option,
+    only_option,
+    recipe_option,
+    set_option,
+    weights_option,
+)
+
 if TYPE_CHECKING:
     from trainer.reproduce.cells import Result, Workshop
     from trainer.reproduce.plan import Cell
     from trainer.reproduce.tables import Table
-
-_WIDTH = 120  # of tables that go to a file or a pipe
 
 
 @click.command()
@@ -22,24 +30,15 @@ _WIDTH = 120  # of tables that go to a file or a pipe
     required=True,
     help="Zero-shot 1 and 2, few-shot 3 and 4, full-shot 6 and 5: MemSeg and DDPM first, In&Out second.  Repeatable.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@data_option
 @click.option("--output", type=click.Path(path_type=Path), default=Path("runs/reproduce"), show_default=True)
-@click.option("--recipe", default="paper", show_default=True, help="A preset's name or a YAML file.")
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    help="Start weights: 'imagenet' (downloaded), a safetensors file, or 'none'.",
-)
+@recipe_option(default="paper")
+@weights_option
 @click.option("--seeds", type=click.IntRange(min=1), default=4, show_default=True, help="Builds a cell of the table.")
-@click.option(
-    "--generator",
-    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
-    help="Behind DDPM and In&Out.  [default: the recipe's]",
-)
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.epochs=5.")
-@click.option("--only", multiple=True, metavar="CELL", help="Build these alone: names of --dry-run, or *-patterns.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and an estimate of its time, and build nothing.")
+@generator_option
+@set_option
+@only_option
+@dry_run_option
 @click.option("--keep", is_flag=True, help="Keep each build's run folder with its bundle.")
 @click.option("--layout", help="The data's layout.  [default: the recipe's]")
 @click.option("-v", "--verbose", count=True)
@@ -102,13 +101,10 @@ def _show(
     recipe: str,
 ) -> list[Path]:
     """Print and write the tables."""
-    from rich.console import Console
-
+    from trainer.cli.screen import open_screen
     from trainer.reproduce import present, summary
 
-    screen = Console(highlight=False)
-    if not screen.is_terminal:
-        screen = Console(highlight=False, width=_WIDTH)
+    screen = open_screen()
     pages = []
     for table in tables:
         builds: dict[Any, list[summary.Build]] = {}

@@ -92,6 +92,9 @@ def group_near_duplicates(samples: Sequence[Sample]) -> list[Sample]:
 def few_shot(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
     """Keep `n` random defects of train and drop its others; val and test stay as they are.
 
+    The draw is nested: of one seed and one train split, a larger `n` keeps all that a smaller one does, so that
+    builds of growing `n` differ by what was added. Every image counts alone, whatever its group.
+
     Val keeps its defects because calibration needs them: they cost labels, but train no weight.
 
     Raises:
@@ -102,8 +105,7 @@ def few_shot(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
         raise DataError(_NO_TRAIN_DEFECT)
     if not 1 <= n <= len(defects):
         raise DataError(f"few-shot with {n} defects: train has {len(defects)}, ask for 1 to {len(defects)}")
-    chosen = np.random.default_rng(seed).choice(len(defects), n, replace=False)
-    kept = {defects[i] for i in chosen}
+    kept = {defects[i] for i in np.random.default_rng(seed).permutation(len(defects))[:n]}
     return [s for s in samples if s.split != "train" or not s.label or s.path in kept]
 
 

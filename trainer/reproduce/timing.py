@@ -14,7 +14,7 @@ from models.classifier import STAGES, Classifier
 from models.network import Network
 from trainer import classify, heads
 from trainer.build import splits
-from trainer.build.network import images
+from trainer.build.network import images, training_task
 from trainer.data.samples import DataSet, Sample
 from trainer.optimisation import freeze, keep_frozen_statistics, make_optimiser
 from trainer.reproduce.cells import Result, training_draws
@@ -59,24 +59,27 @@ def of_finished(finished: Sequence[tuple[Cell, Result]]) -> Speed | None:
 def of_steps(cell: Cell, dataset: DataSet, accelerator: Accelerator) -> Speed:
     """Time a few training steps and scorings of the cell's network on its own images, from random weights.
 
+    Where no head learns there is no step to time, and training takes no time.
+
     Raises:
         InandoutError: the images cannot be divided or read, or not even one fits in memory.
     """
     recipe = cell.recipe
+    if not heads.trained(recipe):
+        return Speed(0.0, generating=None, plain=None, fine_tune=None, source="a training in which no head learns")
     divided = _divided(cell, dataset)
     training = images(divided, [], "train")
     model = Classifier(heads.config(recipe)).to(accelerator.device).to(memory_format=torch.channels_last)
     freeze(model, recipe.train.frozen)
     optimiser = make_optimiser(model, recipe.train, STAGES)
-    weight = heads.pixel_weight(recipe)
-    task = classify.TrainingTask(training, [], recipe.input, recipe.train, recipe.seed, STAGES, weight)
+    task = training_task(recipe, training, [], STAGES)
     model.train()
     keep_frozen_statistics(model, recipe.train.frozen)
-    state = {"micro_batch": recipe.train.batch}
+    state = {"step": 0, "micro_batch": recipe.train.batch}
     marks = [(time.monotonic(), 0)]
     epochs = (classify.batches(task, epoch, 0, accelerator) for epoch in itertools.count())
     for batch in itertools.islice(itertools.chain.from_iterable(epochs), _STEPS + 1):
-        classify.step(model, optimiser, batch, state, accelerator, weight)
+        classify.step(model, optimiser, batch, state, accelerator, task)
         marks.append((time.monotonic(), len(batch.images)))
     _, (begun, _), *timed = marks  # the first step warms up
     per_draw = (timed[-1][0] - begun) / sum(drawn for _, drawn in timed)
@@ -131,7 +134,9 @@ def caveat(pending: Sequence[Cell], speed: Speed) -> str:
     """What the estimate leaves out, as the end of a sentence; empty where nothing."""
     if speed.generating is None and any(cell.generates for cell in pending):
         return ", without the generators' own learning and drawing"
-    return ", without the stages beside training" if speed.plain is None and pending else ""
+    if speed.plain is None and not all(cell.generates for cell in pending):
+        return ", without the stages beside training"
+    return ""
 
 
 def duration(length: float) -> str:

@@ -2,45 +2,14 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from inspector.errors import InandoutError
-from trainer.cli import cli
-from trainer.data import synth
+from tests.trainer.cli.small_campaign import SmallCampaign
 
-SMALL = [
-    "input.width=48",
-    "input.height=32",
-    "train.epochs=1",
-    "train.batch=16",
-    "train.workers=0",
-    "model.levels=[layer1]",
-    "augment.n=4",
-]
 CELLS = ["0_real-memseg-4-seed0", "2_real-none-0-seed0", "2_real-memseg-4-seed0"]
-
-
-def arguments(data, output, *more, sets=()):
-    words = ["curve", "--data", data, "--output", output, "--weights", "none", "--seeds", "1", "--augment", "memseg"]
-    return [str(word) for word in words] + [w for s in (*SMALL, *sets) for w in ("--set", s)] + list(more)
-
-
-def curve(*given, **options):
-    return CliRunner().invoke(cli, arguments(*given, **options))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("curve") / "data"
-    synth.synthesise(folder, n_good=24, n_defect=16, width=48, height=32, seed=0, contrast=3)  # 10 defects train
-    return folder
+curve = SmallCampaign(("curve", "--seeds", "1", "--augment", "memseg"), sets=("augment.n=4",))
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +17,11 @@ def killed(data, tmp_path_factory):
     """A curve that was killed while its second cell was being built, and gone on with: `(output, stamp, outcome)`."""
     output = tmp_path_factory.mktemp("out") / "curve"
     counts = ["--counts", "0,2,40"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", *arguments(data, output, *counts)],
-        cwd=Path(__file__).parents[3],
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    begun = output / "cells" / CELLS[1] / "run" / "split" / "done.json"
-    deadline = time.monotonic() + 600
-    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = curve.start_until(output / "cells" / CELLS[1] / "run" / "split" / "done.json", data, output, *counts)
     process.kill()
-    process.wait()
+    process.communicate()
     first, second = (output / "cells" / name / "result.json" for name in CELLS[:2])
-    assert first.exists() and begun.exists()
+    assert first.exists()
     assert not second.exists()
     return output, first.stat().st_mtime_ns, curve(data, output, *counts)
 
@@ -118,11 +78,15 @@ def test_finished_cells_are_shown_again_and_not_built(killed, data):
     assert lines[-1].endswith("from 3 finished cells")
 
 
-def test_a_dry_run_on_new_ground_leaves_nothing(data, tmp_path):
-    plan = curve(data, tmp_path / "out", "--dry-run", "--only", "all*")
+@pytest.mark.parametrize(
+    ("head", "source"),
+    [("plain", "3 training steps, timed just now"), ("memory", "a training in which no head learns")],
+)
+def test_a_dry_run_on_new_ground_leaves_nothing(data, tmp_path, head, source):
+    plan = curve(data, tmp_path / "out", "--dry-run", "--only", "all*", sets=[f"model.head={head}"])
     assert plan.exit_code == 0, plan.output
     assert plan.stdout.count("to build, ") == 2
-    assert "3 training steps, timed just now" in plan.stdout
+    assert plan.stdout.endswith(f"from {source}, without the stages beside training\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,49 +1,31 @@
-"""`reproduce` from end to end on a small drawn set: real builds, an interruption, a failing cell."""
+"""`reproduce` from end to end on a small drawn set: real builds, an interruption, a failing cell, a generator."""
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from inspector.errors import InandoutError
-from trainer.cli import cli
-from trainer.data import synth
+from tests.trainer.cli.small_campaign import SmallCampaign
+from trainer.augment.in_domain.generator import InDomain
 from trainer.recipe import resolve
 
-SMALL = [
-    "input.width=48",
-    "input.height=32",
-    "train.epochs=1",
-    "train.batch=16",
-    "train.workers=0",
-    "model.levels=[layer1]",
-    "gate.enabled=false",
-    "inpaint.base=/nowhere/at/all",
-]
 NONE, MEMSEG, PAINTED = (f"full_shot-{kind}-seed0" for kind in ("none-0", "memseg-80", "diffusion.inpaint-80"))
-
-
-def arguments(data, output, *more, sets=()):
-    words = ["reproduce", "--data", data, "--output", output, "--weights", "none", "--generator", "inpaint"]
-    return [str(word) for word in words] + [w for s in (*SMALL, *sets) for w in ("--set", s)] + list(more)
-
-
-def reproduce(*given, **options):
-    return CliRunner().invoke(cli, arguments(*given, **options))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reproduce") / "data"
-    synth.synthesise(folder, n_good=24, n_defect=16, width=48, height=32, seed=0, contrast=3)
-    return folder
+reproduce = SmallCampaign(
+    ("reproduce", "--generator", "inpaint"), sets=("gate.enabled=false", "inpaint.base=/nowhere/at/all")
+)
+reproduce_in_domain = SmallCampaign(
+    ("reproduce", "--generator", "in_domain"),
+    sets=(
+        "gate.enabled=false",
+        "in_domain.codec=small",
+        "in_domain.codec_steps=10",
+        "in_domain.channels=[16, 32]",
+        "in_domain.steps=10",
+        "in_domain.sampler_steps=2",
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +95,16 @@ def test_finished_cells_are_not_built_again_and_tell_the_time(first, data):
     assert lines[-1].endswith("from 2 finished cells, without the generators' own learning and drawing")
 
 
-def test_a_dry_run_on_new_ground_times_a_few_steps_and_leaves_nothing(data, tmp_path):
-    plan = reproduce(data, tmp_path / "out", "--table", "1", "--seeds", "2", "--dry-run")
+@pytest.mark.parametrize(
+    ("head", "source"),
+    [("plain", "3 training steps, timed just now"), ("memory", "a training in which no head learns")],
+)
+def test_a_dry_run_on_new_ground_times_a_few_steps_and_leaves_nothing(data, tmp_path, head, source):
+    words = ["--table", "1", "--seeds", "2", "--dry-run"]
+    plan = reproduce(data, tmp_path / "out", *words, sets=[f"model.head={head}"])
     assert plan.exit_code == 0, plan.output
     assert plan.stdout.count("to build, ") == 12
-    assert "from 3 training steps, timed just now" in plan.stdout
+    assert f"from {source}" in plan.stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -152,27 +139,72 @@ def test_wrong_usage_is_told_apart(tmp_path, more):
 def test_interrupted_it_ends_with_one_line_and_goes_on_there(data, tmp_path):
     output = tmp_path / "out"
     sets = ["train.epochs=3", "train.checkpoint_seconds=0.01"]
-    words = arguments(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", *words],
-        cwd=Path(__file__).parents[3],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    words = ["--table", "5", "--seeds", "1", "--only", NONE]
     state = output / "cells" / NONE / "run" / "train" / "checkpoint" / "state.json"
-    deadline = time.monotonic() + 600
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = reproduce.start_until(state, data, output, *words, sets=sets)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     last = errors.strip().splitlines()[-1]
     assert last.startswith(f"error: {NONE}: interrupted ")
     assert "Traceback" not in errors
-    again = reproduce(data, output, "--table", "5", "--seeds", "1", "--only", NONE, sets=sets)
+    again = reproduce(data, output, *words, sets=sets)
     assert again.exit_code == 0, again.output
     for epoch in ("1/3", "2/3", "3/3"):  # each one ended once
         assert (f"epoch   {epoch}" in errors) + (f"epoch   {epoch}" in again.stderr) == 1
     assert (output / "cells" / NONE / "result.json").exists()
     assert not (output / "cells" / NONE / "run").exists()
+
+
+@pytest.mark.slow
+def test_cells_of_a_scenario_draw_with_one_generator_fitted_once(data, tmp_path, monkeypatch):
+    fitted = []
+    fit = InDomain.fit
+    monkeypatch.setattr(InDomain, "fit", lambda self, folder, *more: (fitted.append(folder), fit(self, folder, *more)))
+    output = tmp_path / "out"
+    numbers = [word for number in "1256" for word in ("--table", number)]
+    words = [*numbers, "--seeds", "1", "--only", "*.in_domain-80-*"]
+    outcome = reproduce_in_domain(data, output, *words)
+    assert outcome.exit_code == 0, outcome.output
+
+    names = {
+        (scenario, kind): f"{scenario}-{kind}.in_domain-80-seed0"
+        for scenario in ("zero_shot", "full_shot")
+        for kind in ("diffusion", "in_and_out")
+    }
+    results = {key: json.loads((output / "cells" / name / "result.json").read_text()) for key, name in names.items()}
+    for scenario in ("zero_shot", "full_shot"):
+        pair = [results[scenario, kind] for kind in ("diffusion", "in_and_out")]
+        assert [result["synthetic"] for result in pair] == [80, 80]
+        assert [result["real"] for result in pair] == [0 if scenario == "zero_shot" else 10] * 2
+        assert pair[0]["fine_tune_seconds"] == pair[1]["fine_tune_seconds"] > 0
+        assert sum(folder.parents[1].name in (result["cell"] for result in pair) for folder in fitted) == 1
+    assert len(fitted) == 2
+
+    published = {
+        (1, "DDPM", "zero_shot", "diffusion"): ".547 (.086)",
+        (2, "In&Out", "zero_shot", "in_and_out"): ".556 (.085)",
+        (5, "In&Out", "full_shot", "in_and_out"): ".747 (.022)",
+        (6, "DDPM", "full_shot", "diffusion"): ".758 (.007)",
+    }
+    lines = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
+    for (number, label, *key), theirs in published.items():
+        ours = results[*key]["metrics"]["ap"]
+        with (output / f"table-{number}.csv").open(newline="") as handle:
+            [row] = [
+                row
+                for row in csv.DictReader(handle)
+                if (row["augmentation"], row["n_aug"], row["metric"]) == (label, "80", "ap")
+            ]
+        assert float(row["ours_mean"]) == pytest.approx(ours)
+        assert f"{row['published_mean']} ({row['published_std']})".replace("0.", ".") == theirs
+        shown = f"{ours:.3f}".removeprefix("0")
+        assert any(line.startswith(f"{label} 80 {theirs} {shown} ") for line in lines)
+
+    stamps = {path: path.stat().st_mtime_ns for path in output.rglob("result.json")}
+    again = reproduce_in_domain(data, output, *words)
+    assert again.exit_code == 0, again.output
+    assert "cell 1 of" not in again.stderr
+    assert again.stdout == outcome.stdout
+    assert len(fitted) == 2
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("result.json")} == stamps

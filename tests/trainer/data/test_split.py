@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,17 @@ def test_few_shot_keeps_n_train_defects_and_all_else():
     assert counts(chosen) == expected
     assert chosen == split.few_shot(trained(), 2, 0)
     assert any(split.few_shot(trained(), 2, seed) != chosen for seed in range(1, 6))
+
+
+@pytest.mark.parametrize("group_of", [lambda i: "", lambda i: f"g{i // 3}"], ids=["single images", "groups"])
+@pytest.mark.parametrize("seed", range(4))
+def test_few_shot_of_growing_n_is_nested(seed, group_of):
+    given = samples(6, 20, "train", group_of)
+    kept = [{s.path for s in split.few_shot(given, n, seed) if s.label} for n in range(1, 21)]
+    assert [len(found) for found in kept] == list(range(1, 21))
+    assert all(few < more for few, more in pairwise(kept))
+    again = [{s.path for s in split.few_shot(given[::-1], n, seed) if s.label} for n in (1, 5)]
+    assert again == [kept[0], kept[4]]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,14 @@ def test_what_an_estimate_leaves_out_is_said(numbers, speed, says):
     assert timing.caveat(plain, speed) == ("" if speed.plain else ", without the stages beside training")
 
 
+def test_what_no_pending_cell_needs_is_not_missed():
+    cells = planned(6)
+    generating = [cell for cell in cells if cell.generates]
+    speed = Speed(1, 9.0, None, 9.0, "")
+    assert timing.caveat(generating, speed) == timing.caveat([], speed) == ""
+    assert timing.caveat(cells, speed) == ", without the stages beside training"
+
+
 def test_steps_are_timed_on_the_sets_own_images(dataset):
     from trainer.build.processes import open_accelerator
 

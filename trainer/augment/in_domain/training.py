@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inspector.errors import InandoutError
 from models.denoiser import DEFECT, NORMAL, UNKNOWN, Denoiser, noise_schedule
-from trainer import checkpoint, memory
+from trainer import checkpoint, out_of_memory
 from trainer.generator_sections import InDomainSection
 from trainer.interruption import Interrupted, stop_requested
 
@@ -191,13 +191,13 @@ def _step(
                 loss.backward()
                 total += float(loss.detach())
         except RuntimeError as error:
-            if not memory.ran_out(error):
+            if not out_of_memory.ran_out(error):
                 raise
             if size == 1:
                 raise InandoutError("out of memory with a single piece: lower in_domain.channels or .crop") from None
             state["micro_batch"] = size // 2
             logger.warning("out of memory with %d pieces at once: going on with %d", size, size // 2)
-            memory.release()
+            out_of_memory.release()
             continue
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()

@@ -10,7 +10,7 @@ import torch
 
 from inspector.errors import InandoutError
 from inspector.preprocess import InputSpec
-from trainer import memory
+from trainer import out_of_memory
 from trainer.augment import Pixels
 from trainer.augment.stable_diffusion import text
 from trainer.generator_sections import StableDiffusionSection
@@ -51,7 +51,7 @@ class Batches:
             try:
                 drawn = draw(jobs[done : done + self.size])
             except RuntimeError as error:
-                if not memory.ran_out(error):
+                if not out_of_memory.ran_out(error):
                     raise
                 if self.size == 1:
                     raise InandoutError(
@@ -64,7 +64,7 @@ class Batches:
                 done += len(drawn)
                 yield from drawn
                 continue
-            memory.release()  # outside the handler, whose traceback would hold the batch's tensors
+            out_of_memory.release()  # outside the handler, whose traceback would hold the batch's tensors
 
 
 def draw(

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch.nn.parallel import DistributedDataParallel
 
 from inspector.errors import InandoutError
-from trainer import memory
+from trainer import out_of_memory
 from trainer.augment.stable_diffusion.denoising import Noisy
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Step:
             try:
                 totals = self._gradients(parts, size)
             except RuntimeError as error:
-                if not memory.ran_out(error):
+                if not out_of_memory.ran_out(error):
                     raise
                 if size == 1 or self.accelerator.num_processes > 1:
                     raise InandoutError(
@@ -68,7 +68,7 @@ class Step:
                     ) from None
                 progress.micro_batch = size // 2
                 logger.warning("out of memory with %d images at once: going on with %d", size, size // 2)
-                memory.release()
+                out_of_memory.release()
                 continue
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.weights, _GRADIENT_NORM)

@@ -1,7 +1,7 @@
-import hashlib
+"""The generator: what it learns from, and what it draws once it has learned."""
+
 import io
 import json
-import logging
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from accelerate import Accelerator
 from rich.console import Console
 from safetensors.torch import load_file
 
-from inspector.errors import DataError, InandoutError, SinkError
+from inspector.errors import DataError, InandoutError
 from inspector.preprocess import InputSpec
 from trainer.augment import Commission, Learner, Material, Steerable
-from trainer.augment.stable_diffusion import create, regularisation, sampling
+from trainer.augment.stable_diffusion import create
 from trainer.augment.stable_diffusion.adapters import WEIGHTS
 from trainer.augment.stable_diffusion.generator import StableDiffusion
 from trainer.generator_sections import StableDiffusionSection
@@ -72,10 +72,6 @@ def _console() -> Console:
 
 def _other(material: Material, **changes) -> Material:
     return Material(**{name: getattr(material, name) for name in Material.__slots__} | changes)
-
-
-def _sum(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.png"))}
 
 
 @pytest.fixture(scope="module")
@@ -272,105 +268,3 @@ def test_the_merge_strength_matters(fitted, base, material):
     weaker.load(folder, "cpu")
     strong, weak = (next(drawer.generate(1, seed=1)).pixels for drawer in (generator, weaker))
     assert not np.array_equal(strong, weak)
-
-
-class Memory:
-    """A device that holds so many images at once."""
-
-    def __init__(self, room: int) -> None:
-        self.room, self.sizes = room, []
-
-    def draw(self, jobs):
-        self.sizes.append(len(jobs))
-        if len(jobs) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return [job * 10 for job in jobs]
-
-
-def test_out_of_memory_halves_the_batch_for_good(caplog):
-    memory, batches = Memory(room=2), sampling.Batches(8, "key")
-    with caplog.at_level(logging.WARNING):
-        assert list(batches.run(range(9), memory.draw)) == [job * 10 for job in range(9)]
-    assert memory.sizes == [8, 4, 2, 2, 2, 2, 1]
-    assert [record.getMessage() for record in caplog.records] == [
-        "out of memory while drawing: going on with 4 image(s) at once",
-        "out of memory while drawing: going on with 2 image(s) at once",
-    ]
-    assert list(batches.run([1], memory.draw)) == [10]
-
-
-def test_out_of_memory_for_one_image_is_one_line():
-    with pytest.raises(InandoutError, match="single image"):
-        list(sampling.Batches(2, "key").run([1, 2], Memory(room=0).draw))
-
-
-def test_any_other_failure_is_not_taken_for_memory():
-    def draw(jobs):
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        list(sampling.Batches(2, "key").run([1], draw))
-
-
-class Pictures:
-    """Draws flat pictures and remembers which were asked for."""
-
-    def __init__(self, stop_at: int | None = None, error: Exception | None = None) -> None:
-        self.stop_at, self.error, self.drawn = stop_at, error, []
-
-    def __call__(self, numbers):
-        for number in numbers:
-            if number == self.stop_at:
-                raise self.error
-            self.drawn.append(number)
-            yield np.full((8, 8, 3), number, np.uint8)
-
-
-@pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), Interrupted("stop")], ids=["full disk", "stop"]
-)
-def test_regularisation_goes_on_where_it_stopped(tmp_path, error):
-    folder = tmp_path / "regularisation"
-    with pytest.raises(SinkError if isinstance(error, OSError) else Interrupted):
-        regularisation.complete(folder, 5, {"a": 1}, Pictures(3, error))
-    before, pictures = _sum(folder), Pictures()
-    assert list(before) == ["00000.png", "00001.png", "00002.png"]
-    paths = regularisation.complete(folder, 5, {"a": 1}, pictures)
-    assert pictures.drawn == [3, 4]
-    assert [cv2.imread(str(path))[0, 0, 0] for path in paths] == [0, 1, 2, 3, 4]
-    assert before.items() <= _sum(folder).items()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "redrawn"),
-    [
-        pytest.param(lambda folder: None, [], id="nothing"),
-        pytest.param(lambda folder: (folder / "00001.png").unlink(), [1], id="one gone"),
-        pytest.param(lambda folder: (folder / "00001.png").write_bytes(b"half"), [1], id="one damaged"),
-        pytest.param(lambda folder: (folder / "record.json").write_text("{"), [0, 1, 2], id="record damaged"),
-        pytest.param(lambda folder: (folder / "record.json").unlink(), [0, 1, 2], id="record gone"),
-        pytest.param(lambda folder: (folder / "00003.png").write_bytes(b"more"), [], id="a further file"),
-    ],
-)
-def test_only_whole_regularisation_images_are_reused(tmp_path, spoil, redrawn):
-    regularisation.complete(tmp_path, 3, {"a": 1}, Pictures())
-    spoil(tmp_path)
-    pictures = Pictures()
-    regularisation.complete(tmp_path, 3, {"a": 1}, pictures)
-    assert pictures.drawn == redrawn
-
-
-def test_regularisation_images_of_another_prompt_are_drawn_anew(tmp_path):
-    regularisation.complete(tmp_path, 2, {"prompt": "background"}, Pictures())
-    pictures = Pictures()
-    regularisation.complete(tmp_path, 2, {"prompt": "surface"}, pictures)
-    assert pictures.drawn == [0, 1]
-
-
-def test_a_stopped_regularisation_of_another_prompt_leaves_no_mixture(tmp_path):
-    regularisation.complete(tmp_path, 3, {"prompt": "background"}, Pictures())
-    with pytest.raises(Interrupted):
-        regularisation.complete(tmp_path, 3, {"prompt": "surface"}, Pictures(1, Interrupted("stop")))
-    pictures = Pictures()
-    regularisation.complete(tmp_path, 3, {"prompt": "surface"}, pictures)
-    assert pictures.drawn == [1, 2]

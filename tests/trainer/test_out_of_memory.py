@@ -1,6 +1,6 @@
 import pytest
 
-from trainer import memory
+from trainer import out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from trainer import memory
     ids=["device", "host", "another failure"],
 )
 def test_short_memory_is_told_from_other_failures(said, expected):
-    assert memory.ran_out(RuntimeError(said)) is expected
+    assert out_of_memory.ran_out(RuntimeError(said)) is expected
