@@ -17,13 +17,12 @@ import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
+from paired import ap, difference, summary
 from rich.console import Console
 
-from calibration.curve import average_precision
 from inspector import imagefile, preprocess
-from trainer.augment import Learner, Material, SyntheticImage, first_classifier, registry, strokes
+from trainer.augment import Learner, Material, SyntheticImage, first_classifier, registry
 from trainer.augment.features import Features
-from trainer.augment.foreground import foreground
 from trainer.augment.gate import Gate
 from trainer.augment.in_domain.latents import mirrored
 from trainer.augment.sheet import contact_sheet
@@ -38,21 +37,6 @@ SCENARIOS = ("zero_shot", "few_shot", "full_shot")
 KINDS = ("none", "memseg", "in_domain", "in_and_out")
 CONTROLS = ("strokes", "memseg+strokes")
 _CONSOLE = Console(width=120, force_terminal=False)
-
-
-class Strokes:
-    """The painted defects that zero-shot in_domain starts from, not blended in by its model: the control."""
-
-    def __init__(self, material: Material) -> None:
-        self.material = material
-
-    def generate(self, n: int, seed: int, first: int = 0):
-        for number in range(first, first + n):
-            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
-            path = self.material.normals[rng.integers(len(self.material.normals))]
-            part = preprocess.fit(imagefile.read(path), self.material.spec)
-            pixels, mask, kind = strokes.paint(part, foreground(part), rng)
-            yield SyntheticImage(pixels, mask, {"generator": "strokes", "source": str(path), "mode": kind})
 
 
 class Grid:
@@ -145,7 +129,7 @@ class Grid:
             recipe = self.recipe(scenario, seed)
             material = fine_tune.material(self.divided(scenario, seed), recipe, self.arguments.weights)
             gate = None if self.arguments.ungated else self.gate(scenario, seed, material)
-            augmenter = Strokes(material) if generator == "strokes" else registry.create(generator, material, recipe)
+            augmenter = registry.create(generator, material, recipe)
             if isinstance(augmenter, Learner):
                 augmenter.load(self.fitted(scenario, seed), "cpu")
             begun = time.monotonic()
@@ -216,10 +200,6 @@ def _logits(head, features: np.ndarray) -> list[float]:
     return [round(float(score), 5) for score in scores]
 
 
-def ap(scored: dict) -> float:
-    return average_precision(np.array(scored["labels"]), np.array(scored["logits"]))
-
-
 def table(output: Path, split: str) -> None:
     """Mean (std) over seeds and a bootstrap interval; below it, In&Out's paired differences to the other kinds."""
     for folder in sorted(path for path in output.iterdir() if path.is_dir()):
@@ -228,10 +208,10 @@ def table(output: Path, split: str) -> None:
         pairs = []
         for scenario in SCENARIOS:
             cells = {kind: _cells(folder, scenario, kind, split) for kind in KINDS + CONTROLS}
-            print(f"| {scenario} | " + " | ".join(_summary(rows) if rows else "-" for rows in cells.values()) + " |")
+            print(f"| {scenario} | " + " | ".join(summary(rows) if rows else "-" for rows in cells.values()) + " |")
             ours = cells["in_and_out"]
             pairs += [
-                f"{scenario}: in_and_out - {kind} {_difference(ours, rows)}"
+                f"{scenario}: in_and_out - {kind} {difference(ours, rows)}"
                 for kind, rows in cells.items()
                 if kind != "in_and_out" and len(rows) == len(ours) > 0
             ]
@@ -240,46 +220,6 @@ def table(output: Path, split: str) -> None:
 
 def _cells(folder: Path, scenario: str, kind: str, split: str) -> list[dict]:
     return [json.loads(path.read_text())[split] for path in sorted(folder.glob(f"cell_{scenario}_{kind}_*.json"))]
-
-
-def _summary(scored: list[dict]) -> str:
-    values = [ap(one) for one in scored]
-    low, high = _interval(scored, lambda drawn: np.mean([average_precision(*pair) for pair in drawn]))
-    return f"{np.mean(values):.3f} ({np.std(values):.3f}) [{low:.3f}, {high:.3f}]"
-
-
-def _difference(ours: list[dict], others: list[dict]) -> str:
-    both = [
-        {"labels": one["labels"], "logits": list(zip(one["logits"], other["logits"], strict=True))}
-        for one, other in zip(ours, others, strict=True)
-    ]
-
-    def gain(drawn) -> float:
-        return float(np.mean([average_precision(y, z[:, 0]) - average_precision(y, z[:, 1]) for y, z in drawn]))
-
-    value = np.mean([ap(one) - ap(other) for one, other in zip(ours, others, strict=True)])
-    low, high = _interval(both, gain)
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def _interval(scored: list[dict], statistic, rounds: int = 400) -> tuple[float, float]:
-    """95 % percentile bootstrap over seeds and, within each class, images; seeds that share images share their draw."""
-    rng = np.random.default_rng(0)
-    held = [(np.array(one["labels"]), np.array(one["logits"])) for one in scored]
-    values = []
-    for _ in range(rounds):
-        draws: dict[int, np.ndarray] = {}
-        drawn = []
-        for seed in rng.integers(len(held), size=len(held)):
-            labels, logits = held[seed]
-            if len(labels) not in draws:
-                classes = [np.flatnonzero(labels == label) for label in (0, 1)]
-                draws[len(labels)] = np.concatenate([rng.choice(rows, len(rows)) for rows in classes])
-            chosen = draws[len(labels)]
-            drawn.append((labels[chosen], logits[chosen]))
-        values.append(statistic(drawn))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ def calibrate(
     guarantee: bool = True,
     review: Review | None = None,
     defects: Literal["real", "synthetic"] = "real",
+    compared: int = 1,
     source: str = "",
     seed: int = 0,
 ) -> CalibrationResult:
@@ -53,6 +54,7 @@ def calibrate(
             nothing of real ones: a recall policy then promises nothing either.
         review: share of images to send to review, or the band `(low, high)` itself; see `review_band.band`.
         defects: `synthetic` where no real defect was at hand.
+        compared: networks that were compared on these images before this one was chosen; the guarantee allows for it.
         source: where the scores came from, for people.
         seed: of the bootstrap.
 
@@ -73,7 +75,7 @@ def calibrate(
     scaling = fit(y, x)
     p = probability_of(x, scaling.temperature, scaling.bias)
     if guarantee and provable(rule, defects):
-        threshold, promise = guaranteed(rule, y, p, confidence)
+        threshold, promise = guaranteed(rule, y, p, confidence, compared)
     else:
         threshold, promise = rule.choose(y, p), None
     point = operating_point(y, p, threshold)
@@ -94,6 +96,7 @@ def calibrate(
         n_defect=point.tp + point.fn,
         n_ok=point.fp + point.tn,
         defects=defects,
+        compared=compared,
         source=source,
         metrics=metrics,
         intervals=intervals | clopper_pearson.intervals(point, confidence),

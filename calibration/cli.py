@@ -99,6 +99,9 @@ def command(
     before = load(bundle)
     old = before.manifest.calibration
 
+    own = data is None and scores is None  # the images that chose the network, too
+    compared = old.compared if own else 1
+
     def approve(labels: Labels) -> None:
         if not no_guarantee and isinstance(rule, policies.RecallAtLeast | policies.FprAtMost):
             errors_allowed(rule, labels, confidence)
@@ -109,7 +112,6 @@ def command(
         found = _read(scores, split, before)
     for note in found.notes:
         click.echo(note, err=True)
-    inherits = data is None and scores is None and old.defects == "synthetic"
     result = calibrate(
         found.labels,
         found.logits,
@@ -117,7 +119,8 @@ def command(
         confidence,
         guarantee=not no_guarantee,
         review=review_asked,
-        defects="synthetic" if synthetic_defects or inherits else "real",
+        defects="synthetic" if synthetic_defects or (own and old.defects == "synthetic") else "real",
+        compared=compared,
         source=found.source,
         seed=seed,
     )

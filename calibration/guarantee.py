@@ -58,21 +58,32 @@ def supported(n: int, confidence: float) -> float:
     return 1 - (1 - confidence) ** (1 / n)
 
 
-def errors_allowed(policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike, confidence: float) -> int:
+def errors_allowed(
+    policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike, confidence: float, compared: int = 1
+) -> int:
     """How many misses (or false alarms) on images with these `(N,)` labels (0/1) still prove `policy`.
+
+    Args:
+        policy, labels, confidence: see `guaranteed`.
+        compared: networks that were compared on these images before one was chosen. Each is given its share of the
+            risk, so that the promise holds for whichever it was (the union bound, as in Learn then Test).
 
     Raises:
         DataError: too few images for the level; the message says how many are needed and what these support.
     """
     n, rate = _size(policy, labels), _rate(policy)
-    allowed = allowed_errors(n, rate, confidence) if rate > 0 else None
+    allowed = allowed_errors(n, rate, _each(confidence, compared)) if rate > 0 else None
     if allowed is None:
-        raise DataError(_refusal(policy, n, rate, confidence))
+        raise DataError(_refusal(policy, n, rate, confidence, compared))
     return allowed
 
 
 def guaranteed(
-    policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike, probabilities: npt.ArrayLike, confidence: float
+    policy: RecallAtLeast | FprAtMost,
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    confidence: float,
+    compared: int = 1,
 ) -> tuple[float, Guarantee]:
     """The best threshold for which `policy` holds on new images with probability `confidence`.
 
@@ -80,19 +91,26 @@ def guaranteed(
         policy: `recall>=r` takes the highest such threshold, `fpr<=f` the lowest.
         labels, probabilities: `(N,)`, labels 0/1.
         confidence: over the draw of the calibration images.
+        compared: see `errors_allowed`.
 
     Raises:
         DataError: see `errors_allowed` and `calibration.binary.checked`.
     """
     y, p = checked(labels, probabilities)
-    allowed, n = errors_allowed(policy, y, confidence), _size(policy, y)
+    allowed, n = errors_allowed(policy, y, confidence, compared), _size(policy, y)
+    among = f", for each of the {compared} networks compared on them" if compared > 1 else ""
     if isinstance(policy, RecallAtLeast):
         threshold = policy.with_misses(allowed, y, p)
-        method = f"Clopper-Pearson on order statistics: {allowed} of the {n} defects may be missed"
+        method = f"Clopper-Pearson on order statistics: {allowed} of the {n} defects may be missed{among}"
         return threshold, Guarantee(metric="recall", bound=policy.level, confidence=confidence, method=method)
     threshold = policy.with_alarms(allowed, y, p)
-    method = f"Clopper-Pearson on order statistics: {allowed} of the {n} good images may raise an alarm"
+    method = f"Clopper-Pearson on order statistics: {allowed} of the {n} good images may raise an alarm{among}"
     return threshold, Guarantee(metric="fpr", bound=policy.level, confidence=confidence, method=method)
+
+
+def _each(confidence: float, compared: int) -> float:
+    """The confidence each of several networks needs so that all hold together with `confidence`."""
+    return 1 - (1 - confidence) / compared
 
 
 def _size(policy: RecallAtLeast | FprAtMost, labels: npt.ArrayLike) -> int:
@@ -114,17 +132,18 @@ def sentence(guarantee: Guarantee) -> str:
     return f"With confidence {guarantee.confidence:g}, {what}, {condition}. {guarantee.method}."
 
 
-def _refusal(policy: RecallAtLeast | FprAtMost, n: int, rate: float, confidence: float) -> str:
+def _refusal(policy: RecallAtLeast | FprAtMost, n: int, rate: float, confidence: float, compared: int) -> str:
     recall = isinstance(policy, RecallAtLeast)
     kind = "defects" if recall else "good images"
-    reach = supported(n, confidence)
+    each = _each(confidence, compared)
+    reach = supported(n, each)
     # rounded to the safe side, so that the level named here is one that is then accepted
     level = (
         f"recall>={math.floor((1 - reach) * 1e4 - 1e-6) / 1e4:g}"
         if recall
         else f"fpr<={math.ceil(reach * 1e4) / 1e4:g}"
     )
-    need = f"{needed(rate, confidence)} {kind} are needed" if rate > 0 else f"no number of {kind} is enough"
+    need = f"{needed(rate, each)} {kind} are needed" if rate > 0 else f"no number of {kind} is enough"
     return (
         f"{policy} cannot be guaranteed with confidence {confidence:g}: {need}, there are {n}, which support {level} "
         "at best; ask for that, add images, or waive the guarantee (--no-guarantee)"

@@ -60,6 +60,7 @@ class Calibration(_Strict):
         review_band: probabilities `(low, high)` judged `review`, or None.
         n_defect, n_ok: images that support the choice.
         defects: `real`, or `synthetic` where no real defect was available.
+        compared: networks that were compared on these same images before this one was chosen; 1 if it was given.
         source: where the scores came from, for people: a split or a folder's name.
         metrics: figures at the operating point on the calibration data (precision, recall, f1, fpr, ap ...).
         intervals: by metric name.
@@ -75,6 +76,7 @@ class Calibration(_Strict):
     n_defect: int = Field(ge=0)
     n_ok: int = Field(ge=0)
     defects: Literal["real", "synthetic"] = "real"
+    compared: int = Field(1, ge=1)
     source: str = ""
     metrics: dict[str, float] = {}
     intervals: dict[str, Interval] = {}

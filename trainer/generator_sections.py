@@ -16,6 +16,12 @@ class ByScenario(Section):
     full_shot: float
 
 
+class StrokesSection(Section):
+    """Painted defects have no setting."""
+
+    DRAWING: ClassVar[frozenset[str]] = frozenset()
+
+
 class StableDiffusionSection(Section):
     """DreamBooth with LoRA-C3Lier on a Stable Diffusion 1.x or 2.x model; defaults are In&Out's.
 

@@ -11,7 +11,13 @@ from calibration.policies import parse
 from inspector.errors import RecipeError
 from inspector.optional import require
 from inspector.preprocess import InputSpec
-from trainer.generator_sections import GateSection, InDomainSection, InpaintSection, StableDiffusionSection
+from trainer.generator_sections import (
+    GateSection,
+    InDomainSection,
+    InpaintSection,
+    StableDiffusionSection,
+    StrokesSection,
+)
 from trainer.section import Section
 
 yaml = require("yaml", "reading a recipe")
@@ -61,7 +67,7 @@ class AugmentSection(Section):
     """
 
     kind: Literal["auto", "none", "memseg", "diffusion", "in_and_out"] = "auto"
-    generator: Literal["stable_diffusion", "inpaint", "in_domain"] = "in_domain"
+    generator: Literal["stable_diffusion", "inpaint", "in_domain", "strokes"] = "in_domain"
     n: Annotated[int, Field(ge=0)] | Literal["auto"] = 100
     share: float = Field(0.5, ge=0, le=1)
     textures: Path | None = None
@@ -107,7 +113,7 @@ class DenseSection(HeadSection):
     feature_norm: bool = True
     hidden: int = Field(128, ge=0)
     pixel_loss: float = Field(1.0, ge=0)
-    noise: float = Field(0.5, ge=0)
+    noise: float = Field(1.0, ge=0)
     supervision: Supervision = "image"
 
 
@@ -203,6 +209,7 @@ class Recipe(Section):
     stable_diffusion: StableDiffusionSection = StableDiffusionSection()  # type: ignore[call-arg]
     inpaint: InpaintSection = InpaintSection()  # type: ignore[call-arg]
     in_domain: InDomainSection = InDomainSection()  # type: ignore[call-arg]
+    strokes: StrokesSection = StrokesSection()
     gate: GateSection = GateSection()  # type: ignore[call-arg]
     model: ModelSection = ModelSection()  # type: ignore[call-arg]
     dense: DenseSection = DenseSection()  # type: ignore[call-arg]

@@ -158,3 +158,31 @@ def test_the_level_a_refusal_offers_is_accepted(n):
             errors_allowed(policy, labels, 0.95)
         level = float(str(caught.value).partition("which support ")[2].split()[0].partition("=")[2])
         assert errors_allowed(type(policy)(level), labels, 0.95) == 0
+
+
+def test_the_promise_holds_for_the_best_of_several_networks():
+    """Taking the network with the highest threshold breaks the promise of a single one; the union bound keeps it."""
+    rng = np.random.default_rng(3)
+    policy, kept = RecallAtLeast(0.9), {1: 0, 5: 0}
+    labels = np.array([0] * 5 + [1] * 120)
+    for _ in range(400):
+        networks = rng.random((5, 120))  # a uniform score's recall at a threshold is 1 - threshold
+        for compared in kept:
+            thresholds = [
+                guaranteed(policy, labels, np.append(np.zeros(5), scores), 0.95, compared)[0] for scores in networks
+            ]
+            kept[compared] += 1 - max(thresholds) >= policy.level
+    assert kept[1] / 400 < 0.92
+    assert kept[5] / 400 >= 0.93
+
+
+def test_comparing_networks_costs_defects_and_is_said():
+    labels, probabilities = np.array([0] * 5 + [1] * 80), np.linspace(0.1, 1, 85)
+    policy = RecallAtLeast(0.95)
+    _, alone = guaranteed(policy, labels, probabilities, 0.95)
+    assert "compared" not in alone.method
+    with pytest.raises(DataError, match=f"{needed(0.05, 1 - 0.05 / 7)} defects are needed"):
+        guaranteed(policy, labels, probabilities, 0.95, compared=7)
+    _, chosen = guaranteed(RecallAtLeast(0.9), labels, probabilities, 0.95, compared=7)
+    assert chosen.confidence == 0.95
+    assert "for each of the 7 networks compared" in sentence(chosen)

@@ -10,6 +10,7 @@ from trainer.recipe import Recipe
 AUGMENTERS = {
     "memseg": "trainer.augment.memseg:create",
     "in_domain": "trainer.augment.in_domain:create",
+    "strokes": "trainer.augment.painted:create",
     "inpaint": "trainer.augment.inpaint:create",
     "stable_diffusion": "trainer.augment.stable_diffusion:create",
 }

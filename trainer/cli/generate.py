@@ -12,7 +12,7 @@ _ON_SHEET = 24
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new or an empty folder.")
 @click.option(
     "--generator",
-    type=click.Choice(["memseg", "in_domain", "inpaint", "stable_diffusion"]),
+    type=click.Choice(["memseg", "in_domain", "strokes", "inpaint", "stable_diffusion"]),
     default="memseg",
     show_default=True,
 )

@@ -15,7 +15,7 @@ weights_option = click.option(
 )
 generator_option = click.option(
     "--generator",
-    type=click.Choice(["stable_diffusion", "inpaint", "in_domain"]),
+    type=click.Choice(["stable_diffusion", "inpaint", "in_domain", "strokes"]),
     help="Where in-distribution defects come from.  [default: the recipe's]",
 )
 set_option = click.option(

@@ -11,7 +11,7 @@ from trainer.reproduce.tables import Kind, Table
 from trainer.stages import digest
 
 _SET_BY_THE_TABLE = ("name", "scenario", "augment.kind", "augment.n")
-_GENERATORS = ("stable_diffusion", "inpaint", "in_domain")
+_GENERATORS = ("stable_diffusion", "inpaint", "in_domain", "strokes")
 # No influence on the outcome.
 _INDIFFERENT = {"workers", "checkpoint_seconds"}
 
