@@ -10,6 +10,7 @@ scores are written for every cell and read by `--table test` alone.
 
 import argparse
 import csv
+import dataclasses
 import json
 import logging
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from paired import difference, summary
+from paired import ap, difference, summary
 from torch import nn
 
 from inspector import imagefile, preprocess
@@ -27,7 +28,7 @@ from models import weights
 from models.classifier import Classifier, ClassifierConfig
 from models.head import CHANNELS, DENSE, PLAIN, Disturbance, Head
 from models.memory import MemoryConfig
-from models.network import MEMORY, Fusion, Network, Part
+from models.network import MEMORY, Fusion, Part
 from models.pooling import pool
 from trainer import classify, fusion, heads, patch_memory, pixel_truth
 from trainer.augment import registry
@@ -46,7 +47,7 @@ SCENARIOS = ("zero_shot", "few_shot", "full_shot")
 LEVELS = ("layer2", "layer3")
 ARMS = ("real", "generated")
 EVIDENCE = (PLAIN, DENSE, MEMORY)
-HALF = 8
+HALF = 6
 
 
 class OnFeatures(nn.Module):
@@ -179,7 +180,7 @@ class Bench:
         optimiser = make_optimiser(model, recipe.train, [])  # type: ignore[arg-type]
         task = training_task(recipe, [], [], [])
         if arm != "generated":
-            task = _without_noise(task)
+            task = dataclasses.replace(task, noise=0.0)
         state = {"step": 0, "micro_batch": 2 * HALF}
         steps = self.arguments.steps
         accelerator = Accelerator(cpu=True)
@@ -195,7 +196,9 @@ class Bench:
                 rows.append(tuple(kind[rng.integers(len(kind))]))
             cells = [told[store][row] if store in told else truths[store] for store, row in rows]
             batch = classify.Batch(
-                torch.tensor(np.array(rows)), torch.tensor([0.0] * HALF + [1.0] * HALF), torch.from_numpy(np.stack(cells))
+                torch.tensor(np.array(rows)),
+                torch.tensor([0.0] * HALF + [1.0] * HALF),
+                torch.from_numpy(np.stack(cells)),
             )
             rate = learning_rate(recipe.train, number, steps)
             narrow_pooling(model, recipe.train, number / steps)  # type: ignore[arg-type]
@@ -259,15 +262,9 @@ class Bench:
             }
         row["leaks"] = self.leaks
         path.write_text(json.dumps(row))
-        dev = {name: average_precision_of(_dev(row, [name])) for name in EVIDENCE}
+        dev = {name: ap(_dev(row, [name])) for name in EVIDENCE}
         told = ", ".join(f"{name} {value:.3f}" for name, value in dev.items())
         print(f"{self.data} {scenario} {arm} {seed}: dev {told}; {time.monotonic() - begun:.0f} s", flush=True)
-
-
-def _without_noise(task: classify.TrainingTask) -> classify.TrainingTask:
-    from dataclasses import replace
-
-    return replace(task, noise=0.0)
 
 
 def _leaks(pairs: Path | None, samples) -> list[int]:
@@ -316,12 +313,6 @@ def _dev(row: dict, names: Sequence[str]) -> dict:
     return {"labels": labels + row["hidden"]["labels"], "logits": logits}
 
 
-def average_precision_of(scored: dict) -> float:
-    from paired import ap
-
-    return ap(scored)
-
-
 STEPS = {
     "plain": ("real", (PLAIN,)),
     "+ dense": ("real", (PLAIN, DENSE)),
@@ -364,8 +355,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=300, help="gated images of each generator")
     parser.add_argument("--n", type=int, default=400, help="of them, in a seed's training")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--fade", type=float, default=1.0, help="share of the training after which all defects are real")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument(
+        "--fade", type=float, default=1.0, help="share of the training after which all defects are real"
+    )
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--table", choices=["dev", "test"], help="print the table and stop")
     arguments = parser.parse_args()

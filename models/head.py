@@ -121,7 +121,8 @@ class Head(nn.Module):
 
 
 def _level(channels: int, config: HeadConfig) -> nn.Sequential:
-    norm = nn.BatchNorm2d(channels) if config.feature_norm else nn.Identity()
+    # without a gain of its own: the convolution behind it has one, and frozen features then need no gradient
+    norm = nn.BatchNorm2d(channels, affine=False) if config.feature_norm else nn.Identity()
     if config.hidden:
         return nn.Sequential(norm, _to_map(channels, config.hidden, channels**-0.5))
     return nn.Sequential(norm, _to_map(channels, 1, 0.001 if config.feature_norm else 0.01))
