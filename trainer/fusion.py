@@ -1,63 +1,78 @@
-"""Weigh kinds of evidence against each other on validation images."""
+"""How much each kind of evidence counts: a few ways to weigh it, compared on validation images."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit
-from sklearn.model_selection import StratifiedKFold
 
 from calibration.curve import average_precision
 from models.network import Fusion, Part
 
 Logits = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Shares = Mapping[str, float]
+"""Each used kind's share in the sum; all together 1."""
 
-_PULL = 0.1
-_FOLDS = 5
-_ROUNDS = 4
+_SLOPE_PENALTY = 0.01
 
 
-def fit(evidence: Mapping[str, Logits], labels: Labels) -> Fusion:
-    """Fit a logistic regression with weights that are not negative, both classes weighing alike.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen, and what it was compared with.
 
-    A weight is pulled towards equal shares: a handful of validation defects shall correct them, not invent them.
+    Attributes:
+        fusion: the chosen way to weigh, as the network needs it.
+        shares: of the chosen way.
+        table: average precision on the images of each way that was compared, by its `title`.
+    """
+
+    fusion: Fusion
+    shares: Shares
+    table: dict[str, float]
+
+
+def sums(names: Sequence[str]) -> list[Shares]:
+    """Every kind alone and every sum of kinds at equal shares, sums of many kinds first."""
+    sizes = range(len(names), 0, -1)
+    return [dict.fromkeys(kinds, 1 / size) for size in sizes for kinds in itertools.combinations(names, size)]
+
+
+def whole_sums(names: Sequence[str]) -> list[Shares]:
+    """All kinds at equal shares, or with one that counts double."""
+    doubled = [{name: (1 + (name == heavy)) / (len(names) + 1) for name in names} for heavy in names]
+    return [dict.fromkeys(names, 1 / len(names)), *doubled]
+
+
+def choose(evidence: Mapping[str, Logits], labels: Labels, tried: Sequence[Shares]) -> Choice:
+    """Take the way to weigh whose sum tells defects from good images best.
+
+    That is the one of the lowest cross-entropy, both classes weighing alike, after a logistic fit of the sum. It heeds
+    how far the classes lie apart, where average precision cannot tell one sum from another on a few defects. Few
+    ways are compared, and none is fitted to the labels, so that a guarantee can allow for the comparison
+    (`calibration.guarantee.errors_allowed`).
 
     Args:
         evidence: each kind's logits `(N,)`, any scale, higher is more like a defect.
         labels: `(N,)` of 0 and 1, both there.
-
-    Returns:
-        The fusion whose logit is the regression's.
+        tried: ways to weigh; of equally good ones the first is taken.
     """
-    names = list(evidence)
-    shifts, scales = zip(*(_standard(evidence[name], labels) for name in names), strict=True)
-    z = np.stack([(evidence[n] - a) / s for n, a, s in zip(names, shifts, scales, strict=True)], axis=1)
-    prior = np.full(len(names), 1.0 / len(names))
-    importance = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (len(labels) - labels.sum()))
-    signs = np.where(labels == 1, 1.0, -1.0)
+    fusions = [combine(shares, evidence, labels) for shares in tried]
+    logits = [fused(one, evidence) for one in fusions]
+    best = min(range(len(tried)), key=lambda number: _cost(logits[number], labels))
+    table = {title(shares): average_precision(labels, z) for shares, z in zip(tried, logits, strict=True)}
+    return Choice(fusions[best], tried[best], table)
 
-    def cost(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        margin = signs * (z @ parameters[:-1] + parameters[-1])
-        pull = parameters[:-1] - prior
-        slope = -importance * signs * expit(-margin)
-        value = importance @ np.logaddexp(0.0, -margin) + 0.5 * _PULL * pull @ pull
-        return float(value), np.append(z.T @ slope + _PULL * pull, slope.sum())
 
-    found = minimize(
-        cost,
-        np.append(prior, 0.0),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, None)] * len(names) + [(None, None)],
-    ).x
-    parts = {
-        name: Part(float(weight / scale), float(shift))
-        for name, weight, shift, scale in zip(names, found, shifts, scales, strict=False)
-        if weight > 0
-    }
-    return Fusion(parts or {names[0]: Part(1.0)}, float(found[-1]) if parts else 0.0)
+def combine(shares: Shares, evidence: Mapping[str, Logits], labels: Labels) -> Fusion:
+    """The fusion that adds standardised evidence: median and spread of the good images become 0 and 1."""
+    parts = {}
+    for name, share in shares.items():
+        low, middle, high = np.quantile(evidence[name][labels == 0], [0.16, 0.5, 0.84])
+        parts[name] = Part(share / max(float(high - low) / 2, 1e-6), float(middle))
+    return Fusion(parts)
 
 
 def fused(fusion: Fusion, evidence: Mapping[str, Logits]) -> Logits:
@@ -68,49 +83,22 @@ def fused(fusion: Fusion, evidence: Mapping[str, Logits]) -> Logits:
     return total
 
 
-def shares(fusion: Fusion, evidence: Mapping[str, Logits], labels: Labels) -> dict[str, float]:
-    """Each part's share in the sum: its weight times the spread of the good images' logits; all together 1."""
-    sizes = {name: part.weight * _standard(evidence[name], labels)[1] for name, part in fusion.parts.items()}
-    return {name: size / sum(sizes.values()) for name, size in sizes.items()}
+def title(shares: Shares) -> str:
+    """The kinds' names joined with `+`; one that counts more than the first has its factor before it."""
+    least = min(shares.values())
+    return "+".join(f"{round(share / least)}x{name}" if share > 1.01 * least else name for name, share in shares.items())
 
 
-def held_out_ap(evidence: Mapping[str, Logits], labels: Labels, seed: int) -> float:
-    """Average precision of a fusion of this evidence, on images that its weights were not fitted on.
+def _cost(logits: Logits, labels: Labels) -> float:
+    importance = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (len(labels) - labels.sum()))
+    signs = np.where(labels == 1, 1.0, -1.0)
 
-    Folds are drawn several times, and the average precisions of the rounds are averaged. A single kind needs no fit.
-    """
-    if len(evidence) == 1:
-        return average_precision(labels, next(iter(evidence.values())))
-    folds = min(_FOLDS, int(labels.sum()), int((labels == 0).sum()))
-    if folds < 2:
-        return average_precision(labels, fused(fit(evidence, labels), evidence))
-    rounds = []
-    for turn in range(_ROUNDS):
-        held_out = np.zeros(len(labels))
-        split = StratifiedKFold(folds, shuffle=True, random_state=seed + turn).split(labels, labels)
-        for inside, outside in split:
-            fusion = fit({name: logits[inside] for name, logits in evidence.items()}, labels[inside])
-            held_out[outside] = fused(fusion, {name: logits[outside] for name, logits in evidence.items()})
-        rounds.append(average_precision(labels, held_out))
-    return float(np.mean(rounds))
+    def cost(line: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        margin = signs * (logits * line[0] + line[1])
+        slope = -importance * signs / (1 + np.exp(np.minimum(margin, 700)))
+        penalty = 0.5 * _SLOPE_PENALTY * line[0] ** 2
+        value = importance @ np.logaddexp(0.0, -margin) + penalty
+        return float(value), np.array([slope @ logits + _SLOPE_PENALTY * line[0], slope.sum()])
 
-
-def choose(evidence: Mapping[str, Logits], labels: Labels, seed: int) -> tuple[list[str], dict[str, float]]:
-    """Which evidence to use: each kind alone or all together, by `held_out_ap`; together where it makes no difference.
-
-    Returns:
-        The chosen names, and the average precision of each candidate by its names joined with `+`.
-    """
-    candidates: list[Sequence[str]] = [list(evidence), *([name] for name in evidence)]
-    found = {
-        "+".join(names): held_out_ap({name: evidence[name] for name in names}, labels, seed) for names in candidates
-    }
-    best = max(candidates, key=lambda names: found["+".join(names)])
-    return list(best), found
-
-
-def _standard(logits: Logits, labels: Labels) -> tuple[float, float]:
-    """Median and spread of the good images' logits."""
-    good = logits[labels == 0]
-    low, middle, high = np.quantile(good, [0.16, 0.5, 0.84])
-    return float(middle), max(float(high - low) / 2, 1e-6)
+    bounds = [(0.0, None), (None, None)]
+    return float(minimize(cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).fun)
