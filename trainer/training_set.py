@@ -108,7 +108,7 @@ class Draws(Dataset[tuple[torch.Tensor, float, torch.Tensor]]):
         pixels = preprocess.fit(imagefile.read(image.path), self._spec)
         mask = None
         if self._truths and image.mask is not None:
-            mask = _fitted_mask(image.mask, self._spec)
+            mask = fitted_mask(image.mask, self._spec)
         rng = np.random.default_rng([self._seed, draw.epoch, draw.position, 1])
         if self._flips:
             for axis in (0, 1):
@@ -123,7 +123,7 @@ class Draws(Dataset[tuple[torch.Tensor, float, torch.Tensor]]):
         return torch.from_numpy(np.ascontiguousarray(pixels)), float(image.label), torch.from_numpy(truth)
 
 
-def _fitted_mask(path: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
+def fitted_mask(path: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
     """A mask as the model's input sees the part, `(H, W)`: non-zero wherever a pixel lies on the defect."""
     stored = imagefile.read(path)
     marked = stored != 0 if stored.ndim == 2 else (stored[..., :3] != 0).any(axis=2)
