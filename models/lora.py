@@ -14,7 +14,7 @@ from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.upsampling import Upsample2D
-from peft import LoraConfig
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
@@ -138,6 +138,20 @@ def text_placement(text_encoder: nn.Module, skipped: int = 0) -> Placement:
             if isinstance(part, nn.Linear)
         )
     )
+
+
+def place(model: nn.Module, placement: Placement, ranks: Ranks) -> None:
+    """Put fresh adapters in a network and check that they are those ordered.
+
+    By peft's own function: the `add_adapter` of transformers asks for a newer peft than it uses (5.24 for 0.22, which
+    was not out). The mark is what diffusers and transformers go by when they save, load and unload adapters.
+
+    Raises:
+        ArchitectureError: an adapter is missing, one too many, or of another rank or alpha.
+    """
+    inject_adapter_in_model(placement.config(ranks), model, ADAPTER)
+    model._hf_peft_config_loaded = True  # type: ignore[assignment]
+    check_placed(model, placement, ranks)
 
 
 def adapters(model: nn.Module) -> Iterator[tuple[str, LoraLayer]]:

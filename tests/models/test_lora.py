@@ -87,8 +87,7 @@ def test_skipped_text_layers_get_no_adapter(skipped, count):
 def test_adapters_have_the_rank_and_alpha_of_their_kind():
     unet = tiny_unet()
     placement = lora.unet_placement(unet)
-    unet.add_adapter(placement.config(RANKS))
-    lora.check_placed(unet, placement, RANKS)
+    lora.place(unet, placement, RANKS)
     for name, layer in lora.adapters(unet):
         rank, alpha = (2, 1.0) if name in placement.conv else (8, 4.0)
         assert layer.lora_A["default"].weight.shape[0] == rank, name
@@ -99,7 +98,7 @@ def test_adapters_have_the_rank_and_alpha_of_their_kind():
 def test_adapters_of_another_rank_or_alpha_are_found(ranks):
     unet = tiny_unet()
     placement = lora.unet_placement(unet)
-    unet.add_adapter(placement.config(ranks))
+    lora.place(unet, placement, ranks)
     with pytest.raises(lora.ArchitectureError, match="not as ordered"):
         lora.check_placed(unet, placement, RANKS)
 
@@ -108,7 +107,7 @@ def test_a_trainer_that_skips_the_convolutions_is_found():
     """LierLa where C3Lier was ordered: the published code's first fault."""
     unet = tiny_unet()
     placement = lora.unet_placement(unet)
-    unet.add_adapter(lora.Placement(placement.linear).config(RANKS))
+    lora.place(unet, lora.Placement(placement.linear), RANKS)
     with pytest.raises(lora.ArchitectureError, match=r"not as ordered on .*conv1"):
         lora.check_placed(unet, placement, RANKS)
 
@@ -163,7 +162,7 @@ def test_a_wrong_text_encoder_is_named_with_what_it_lacks():
 def test_an_adapter_that_changes_nothing_is_found():
     unet = tiny_unet()
     placement = lora.unet_placement(unet)
-    unet.add_adapter(placement.config(RANKS))
+    lora.place(unet, placement, RANKS)
     assert lora.idle_adapters(unet) == [name for name, _ in lora.adapters(unet)]
     layers = dict(lora.adapters(unet))
     for layer in layers.values():

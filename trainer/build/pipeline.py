@@ -114,11 +114,10 @@ def _divide(recipe: Recipe, data: Path, run: Path) -> Divided:
     indexed = stages.run(run, "index", index.inputs(dataset), lambda folder: index.work(dataset, folder))
     found = index.load_samples(indexed.folder / "samples.json")
     content = stages.read_json(indexed.folder / "fingerprint.json")
-    section = recipe.data.model_dump(exclude={"resplit"})  # the index tells the splits
     divided = stages.run(
         run,
         "split",
-        {"index": indexed.fingerprint, "data": section, "scenario": recipe.scenario, "seed": recipe.seed},
+        splits.inputs(indexed.fingerprint, recipe),
         lambda folder: splits.work(found, recipe, folder),
     )
     return Divided(

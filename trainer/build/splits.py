@@ -11,6 +11,17 @@ from trainer.data.samples import Sample
 from trainer.recipe import Recipe
 
 
+def inputs(indexed: str, recipe: Recipe) -> dict[str, Any]:
+    """What the division depends on; `indexed` is the fingerprint of the stage `index`, which tells the given splits."""
+    section = recipe.data.model_dump(exclude={"resplit"})
+    return {"index": indexed, "data": section, "scenario": recipe.scenario, "seed": recipe.seed} | draw(recipe)
+
+
+def draw(recipe: Recipe) -> dict[str, str]:
+    """The rule by which a few-shot build draws its defects; empty for builds that draw none."""
+    return {"few_shot": split.DRAW} if recipe.scenario == "few_shot" else {}
+
+
 def divide(samples: list[Sample], recipe: Recipe) -> list[Sample]:
     """Give every sample its split; training defects beyond the scenario's are left out.
 

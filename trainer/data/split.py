@@ -10,6 +10,9 @@ from inspector.errors import DataError
 from trainer.data import duplicates
 from trainer.data.samples import Sample, Split
 
+DRAW = "nested"
+"""The rule by which `few_shot` draws; results of another rule are of other defects."""
+
 _Stratum = tuple[int, str]
 _GOOD: _Stratum = (0, "*")
 _DEFECT: _Stratum = (1, "*")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import RecipeError
+from trainer.build import splits
 from trainer.recipe import Recipe, Scenario, resolve
 from trainer.reproduce.tables import Kind, Table
 from trainer.stages import digest
@@ -49,7 +50,10 @@ class Cell:
         return self.division == other.division
 
     def identity(self) -> dict[str, Any]:
-        """The part of the recipe that decides the outcome, JSON-serialisable: unused generators are left out."""
+        """The part of the recipe that decides the outcome, JSON-serialisable: unused generators are left out.
+
+        A few-shot cell's has the rule of the draw, which no recipe names.
+        """
         document = self.recipe.model_dump(mode="json", exclude={"name", "description"})
         for generator in _GENERATORS:
             if not self.generates or generator != self.recipe.augment.generator:
@@ -58,7 +62,7 @@ class Cell:
             del document["augment"]["generator"]
         if self.kind == "none":
             del document["gate"]
-        return _without(document, _INDIFFERENT)
+        return _without(document, _INDIFFERENT) | splits.draw(self.recipe)
 
 
 def cells(

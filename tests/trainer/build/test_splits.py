@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainer.build import splits
+from trainer.data import split
 from trainer.data.samples import Sample
 from trainer.recipe import resolve
 
@@ -36,3 +37,11 @@ def test_another_seed_shows_other_defects():
 def test_all_but_the_training_defects_is_the_same_for_every_number(seed):
     others = [[s for s in divided("few_shot", n, seed) if s.split != "train" or not s.label] for n in (1, 5)]
     assert others[0] == others[1]
+
+
+@pytest.mark.parametrize(("scenario", "same"), [("few_shot", False), ("zero_shot", True), ("full_shot", True)])
+def test_another_rule_of_the_draw_is_another_division_of_few_shot_builds_alone(scenario, same, monkeypatch):
+    recipe = resolve("default", {"scenario": scenario})
+    before = splits.inputs("index", recipe)
+    monkeypatch.setattr(split, "DRAW", "of another time")
+    assert (splits.inputs("index", recipe) == before) is same

@@ -3,6 +3,7 @@
 import pytest
 
 from inspector.errors import RecipeError
+from trainer.data import split
 from trainer.reproduce import plan
 from trainer.reproduce.tables import TABLES
 from trainer.stages import digest
@@ -81,6 +82,16 @@ def test_only_what_decides_the_outcome_decides_the_identity(cell, assignment, sa
         for assignments in ([], [assignment])
     )
     assert (digest(before.identity()) == digest(after.identity())) is same
+
+
+def test_another_rule_of_the_draw_makes_other_cells_of_few_shot_alone(monkeypatch):
+    cells = planned(TABLES)
+    before = {cell.name: digest(cell.identity()) for cell in cells}
+    monkeypatch.setattr(split, "DRAW", "of another time")
+    changed = {cell.scenario for cell in cells if digest(cell.identity()) != before[cell.name]}
+    unchanged = {cell.scenario for cell in cells if digest(cell.identity()) == before[cell.name]}
+    assert changed == {"few_shot"}
+    assert unchanged == {"zero_shot", "full_shot"}
 
 
 def test_another_generator_is_another_cell_but_not_for_memseg():

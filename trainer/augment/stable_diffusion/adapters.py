@@ -47,8 +47,7 @@ def place(pipeline: StableDiffusionPipeline, section: StableDiffusionSection, se
             torch.manual_seed(seed)
             for name, placement in placements.items():
                 network = getattr(pipeline, name)
-                network.add_adapter(placement.config(ranks), adapter_name=lora.ADAPTER)
-                lora.check_placed(network, placement, ranks)
+                lora.place(network, placement, ranks)
                 for parameter in lora.parameters(network):
                     parameter.data = parameter.data.float()
     except lora.ArchitectureError as error:

@@ -43,6 +43,23 @@ def test_saved_and_loaded_adapters_answer_alike_to_the_bit(pipelines, section, t
     assert torch.equal(answer(fresh), answer(ours))
 
 
+def test_the_libraries_find_freshly_placed_adapters_and_leave_none_when_unloading(pipelines, section):
+    ours = trained(pipelines(), section())
+    plain = answer(pipelines())
+    assert ours.get_list_adapters() == {"unet": [lora.ADAPTER], "text_encoder": [lora.ADAPTER]}
+    ours.disable_lora()
+    assert torch.equal(answer(ours), plain)
+    ours.enable_lora()
+    ours.set_adapters(lora.ADAPTER, 0.5)
+    half = answer(ours)
+    ours.set_adapters(lora.ADAPTER, 1.0)
+    ours.fuse_lora(lora_scale=0.5)
+    ours.unload_lora_weights()
+    torch.testing.assert_close(answer(ours), half, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(half, plain)
+    assert not any(True for network in adapters.networks(ours).values() for _ in lora.adapters(network))
+
+
 def test_diffusers_reads_the_file_by_itself(pipelines, section, tmp_path):
     ours = trained(pipelines(), section())
     adapters.save(ours, tmp_path / "adapters")
