@@ -26,7 +26,7 @@ class Choice:
     Attributes:
         fusion: the chosen way to weigh, as the network needs it.
         shares: of the chosen way.
-        table: average precision on the images of each way that was compared, by its `title`.
+        table: average precision on the images of each way that was compared and of each kind alone, by its `title`.
     """
 
     fusion: Fusion
@@ -63,7 +63,8 @@ def choose(evidence: Mapping[str, Logits], labels: Labels, tried: Sequence[Share
     logits = [fused(one, evidence) for one in fusions]
     best = min(range(len(tried)), key=lambda number: _cost(logits[number], labels))
     table = {title(shares): average_precision(labels, z) for shares, z in zip(tried, logits, strict=True)}
-    return Choice(fusions[best], tried[best], table)
+    alone = {name: average_precision(labels, z) for name, z in evidence.items()}
+    return Choice(fusions[best], tried[best], alone | table)
 
 
 def combine(shares: Shares, evidence: Mapping[str, Logits], labels: Labels) -> Fusion:
@@ -86,7 +87,9 @@ def fused(fusion: Fusion, evidence: Mapping[str, Logits]) -> Logits:
 def title(shares: Shares) -> str:
     """The kinds' names joined with `+`; one that counts more than the first has its factor before it."""
     least = min(shares.values())
-    return "+".join(f"{round(share / least)}x{name}" if share > 1.01 * least else name for name, share in shares.items())
+    return "+".join(
+        f"{round(share / least)}x{name}" if share > 1.01 * least else name for name, share in shares.items()
+    )
 
 
 def _cost(logits: Logits, labels: Labels) -> float:

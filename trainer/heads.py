@@ -4,6 +4,8 @@ from dataclasses import fields
 
 from models.classifier import STAGES, ClassifierConfig
 from models.head import DENSE, PLAIN, HeadConfig
+from models.network import MEMORY
+from trainer import fusion
 from trainer.recipe import HeadSection, Recipe
 
 _FIELDS = {field.name for field in fields(HeadConfig)}
@@ -38,6 +40,14 @@ def pixel_weight(recipe: Recipe) -> float:
 def feature_noise(recipe: Recipe) -> float:
     """The strength of the noise shown to the head `dense`; 0 without that head."""
     return recipe.dense.noise if DENSE in trained(recipe) else 0.0
+
+
+def ways_to_weigh(recipe: Recipe) -> list[fusion.Shares]:
+    """The sums of evidence that are compared on validation images; none where a single kind is asked for."""
+    names = [*trained(recipe), *([MEMORY] if memory_levels(recipe) else [])]
+    if len(names) == 1:
+        return []
+    return fusion.whole_sums(names) if recipe.model.head == "fused" else fusion.sums(names)
 
 
 def memory_levels(recipe: Recipe) -> tuple[str, ...]:

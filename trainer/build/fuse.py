@@ -44,7 +44,7 @@ def work(
     accelerator: Accelerator,
     console: Console,
 ) -> None:
-    """Write `fusion.json`, the parts and what each kind is worth on validation images, and the memory if one is asked.
+    """Write `fusion.json`, the parts and what the ways to weigh are worth on validation images, and a memory if asked.
 
     Raises:
         DataError: too few good images for a memory.
@@ -58,24 +58,21 @@ def work(
         tensors = {name: tensor.contiguous() for name, tensor in memory.state_dict().items()}
         checkpoint.save_tensors(tensors, folder / _MEMORY)
     names = [*classifier.heads, *([] if memory is None else [MEMORY])]
-    found, shares = Fusion({names[0]: Part(1.0)}), {names[0]: 1.0}
-    table: dict[str, float] = {}
+    tried = heads.ways_to_weigh(recipe)
+    made = fusion.Choice(Fusion({names[0]: Part(1.0)}), {names[0]: 1.0}, {})
     if len(names) > 1:
         network = Network(classifier, memory).to(accelerator.device).eval()
         evidence = _evidence(network, names, [image.path for image in validation], recipe.input, accelerator.device)
         labels = np.array([image.label for image in validation])
-        chosen, table = fusion.choose(evidence, labels, recipe.seed)
-        if recipe.model.head == "fused":
-            chosen = names
-        found = fusion.fit({name: evidence[name] for name in chosen}, labels)
-        shares = fusion.shares(found, evidence, labels)
+        made = fusion.choose(evidence, labels, tried)
         logger.info(
-            "validation AP held out: %s; judging by %s",
-            ", ".join(f"{name} {value:.3f}" for name, value in table.items()),
-            " + ".join(f"{share:.0%} {name}" for name, share in shares.items()),
+            "validation AP: %s; judging by %s",
+            ", ".join(f"{name} {value:.3f}" for name, value in made.table.items()),
+            " + ".join(f"{share:.0%} {name}" for name, share in made.shares.items()),
         )
     stored = None if memory is None else memory.config.as_dict()
-    write_json(folder / _FUSION, {"fusion": found.as_dict(), "table": table, "shares": shares, "memory": stored})
+    document = {"fusion": made.fusion.as_dict(), "shares": made.shares, "memory": stored}
+    write_json(folder / _FUSION, document | {"table": made.table, "compared": max(1, len(tried))})
 
 
 def load(classifier: Classifier, folder: Path) -> Network:
@@ -86,6 +83,11 @@ def load(classifier: Classifier, folder: Path) -> Network:
         memory = PatchMemory(MemoryConfig.from_dict(stored["memory"]))
         memory.load_state_dict(load_file(folder / _MEMORY))
     return Network(classifier, memory, Fusion.from_dict(stored["fusion"])).eval()
+
+
+def compared(folder: Path) -> int:
+    """How many networks a finished stage compared on the validation images."""
+    return int(read_json(folder / _FUSION)["compared"])
 
 
 def judges(folder: Path, synthetic: bool) -> Judges | None:

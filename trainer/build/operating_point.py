@@ -12,6 +12,7 @@ from calibration.guarantee import errors_allowed
 from calibration.policies import parse
 from inspector.manifest import Calibration
 from models.network import Network
+from trainer import heads
 from trainer.recipe import Recipe
 from trainer.stages import write_json
 from trainer.torch_scores import score
@@ -28,13 +29,21 @@ def require_support(recipe: Recipe, validation: Sequence[TrainingImage]) -> None
     """
     rule = parse(recipe.calibrate.policy)
     if recipe.calibrate.guarantee and provable(rule, _kind(validation)):
-        errors_allowed(rule, [image.label for image in validation], recipe.calibrate.confidence)
+        labels = [image.label for image in validation]
+        errors_allowed(rule, labels, recipe.calibrate.confidence, max(1, len(heads.ways_to_weigh(recipe))))
 
 
 def work(
-    model: Network, recipe: Recipe, validation: Sequence[TrainingImage], folder: Path, accelerator: Accelerator
+    model: Network,
+    recipe: Recipe,
+    validation: Sequence[TrainingImage],
+    compared: int,
+    folder: Path,
+    accelerator: Accelerator,
 ) -> None:
     """Score the validation images and write `scores.npz` (logits, cams) and `calibration.json`.
+
+    `compared` networks were compared on these images before `model` was chosen.
 
     Raises:
         DataError: the validation images cannot support the policy; the message says what would.
@@ -49,6 +58,7 @@ def work(
         confidence=recipe.calibrate.confidence,
         guarantee=recipe.calibrate.guarantee,
         defects=kind,
+        compared=compared,
         source="validation split" + (" with synthetic defects" if kind == "synthetic" else ""),
         seed=recipe.seed,
     )

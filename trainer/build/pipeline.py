@@ -241,7 +241,9 @@ def _finish(
         run,
         "calibrate",
         {"fuse": fused.fingerprint, "calibrate": section},
-        lambda folder: operating_point.work(model, recipe, prepared.validation, folder, accelerator),
+        lambda folder: operating_point.work(
+            model, recipe, prepared.validation, fuse.compared(fused.folder), folder, accelerator
+        ),
     )
     calibration = operating_point.load(calibrated.folder)
     evaluated = stages.run(

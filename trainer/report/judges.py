@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trainer.fusion import title
 from trainer.report.numbers import MISSING, percent, share
 
 KINDS = {
@@ -18,8 +19,7 @@ class Judges:
     """What the stage `fuse` found.
 
     Attributes:
-        candidates: average precision on validation images by the names of the evidence, joined with `+`; of a sum, on
-            images that its weights were not fitted on. Empty where a single kind was asked for.
+        candidates: average precision on validation images by `trainer.fusion.title` of each sum that was compared.
         parts: each used kind's part in the sum, 0..1.
         synthetic: whether the validation defects are synthetic.
     """
@@ -40,15 +40,15 @@ class Row:
 
 
 def rows(known: Judges) -> tuple[Row, ...]:
-    """The table, kinds of evidence first, then their sum."""
-    alone = [
-        Row(name, KINDS.get(name, ""), share(ap), percent(known.parts[name]) if name in known.parts else MISSING)
-        for name, ap in known.candidates.items()
-        if "+" not in name
-    ]
-    together = [
-        Row("together", "", share(ap), percent(1.0) if len(known.parts) > 1 else MISSING)
-        for name, ap in known.candidates.items()
-        if "+" in name
-    ]
-    return tuple(alone + together)
+    """The table, kinds of evidence first, then their sums."""
+    ordered = sorted(known.candidates.items(), key=lambda item: item[0].count("+"))
+    return tuple(
+        Row(name.replace("+", " + "), KINDS.get(name, ""), share(ap), _part(name, known)) for name, ap in ordered
+    )
+
+
+def _part(name: str, known: Judges) -> str:
+    """A kind's part in the verdict; of a sum, all of it or nothing."""
+    if "+" not in name:
+        return percent(known.parts[name]) if name in known.parts else MISSING
+    return percent(1.0) if name == title(known.parts) else MISSING

@@ -41,9 +41,11 @@ def test_every_head_becomes_a_bundle_with_the_same_two_outputs(data, tmp_path, h
     stored = json.loads((tmp_path / "fuse" / "fusion.json").read_text())
     assert set(stored["fusion"]["parts"]) <= (parts or {"plain", "dense", "memory"})
     if head in ("fused", "auto"):
-        assert set(stored["table"]) == {"plain", "dense", "memory", "plain+dense+memory"}
+        assert {"plain", "dense", "memory", "plain+dense+memory"} <= set(stored["table"])
+        assert stored["compared"] == {"fused": 4, "auto": 7}[head]
     made = bundle.load(tmp_path / "bundle")
     assert made.manifest.provenance["fusion"] == stored["fusion"]
+    assert made.manifest.calibration.compared == stored["compared"]
     paths = sorted(data.rglob("*.png"))[:3]
     images = np.stack([preprocess.fit(imagefile.read(path), made.manifest.input) for path in paths])
     logit, cam = OnnxRuntimeBackend(made.model_path()).run(images)
