@@ -2,10 +2,10 @@
 
 The screening protocol: the backbone's frozen layer2 and layer3, computed once; on them the product's own heads, loss,
 memory and fusion. Real training images count in their four mirrorings, half of the images of a step are good ones, and
-half of its defects real where there are any. Synthetic defects (MemSeg and painted strokes, gated) come from one pool a
-set; each seed trains on other ones, other few-shot defects and other starting weights. Choices are made by
-`--table dev`: validation images whose part is not in training, and the training defects that the scenario hides. Test
-scores are written for every cell and read by `--table test` alone.
+of its defects as many are real as the recipe's `synthetic_worth` says. Synthetic defects (MemSeg and painted strokes,
+gated) come from one pool a set; each seed trains on other ones, other few-shot defects and other starting weights.
+Choices are made by `--table dev`: validation images whose part is not in training, and the training defects that the
+scenario hides. Test scores are written for every cell and read by `--table test` alone.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from trainer.data import readers
 from trainer.data.split import group_near_duplicates
 from trainer.optimisation import learning_rate, make_optimiser, narrow_pooling
 from trainer.recipe import Recipe, resolve
-from trainer.training_set import fitted_mask
+from trainer.training_set import fitted_mask, real_share
 
 SIZES = {"ksdd_half": (200, 600), "magnetic_tile": (224, 288)}
 SCENARIOS = ("zero_shot", "few_shot", "full_shot")
@@ -185,11 +185,8 @@ class Bench:
         steps = self.arguments.steps
         accelerator = Accelerator(cpu=True)
         good = len(bank[0]["layer3"])
+        share = real_share(len(inside), recipe.train.synthetic_worth or 0.0) if len(inside) else 0.0
         for number in range(steps):
-            fade = self.arguments.fade
-            share = recipe.train.real_share or 0.5
-            if fade < 1:  # synthetic defects leave the stage
-                share = max(share, min(1.0, share + (1 - share) * number / (fade * steps)))
             rows = [(0, int(row)) for row in rng.integers(good, size=HALF)]
             for _ in range(HALF):
                 kind = real if len(real) and (not drawn or rng.random() < share) else drawn
@@ -356,9 +353,6 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=300, help="gated images of each generator")
     parser.add_argument("--n", type=int, default=400, help="of them, in a seed's training")
     parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument(
-        "--fade", type=float, default=1.0, help="share of the training after which all defects are real"
-    )
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--table", choices=["dev", "test"], help="print the table and stop")
     arguments = parser.parse_args()

@@ -264,7 +264,7 @@ def draws_of(task: TrainingTask, epoch: int) -> list[Draw]:
         task.seed,
         epoch,
         [image.synthetic for image in task.images],
-        task.recipe.real_share,
+        task.recipe.synthetic_worth,
     )
 
 

@@ -142,8 +142,8 @@ class TrainSection(Section):
         schedule: `cosine` to zero after a linear warm-up of `warmup_epochs`, or `constant`.
         pool_warmup: part of the training in which top-k pooling narrows from all cells to its share.
         defect_share: defects are repeated until they are this share of an epoch; None leaves the data as it is.
-        real_share: where real and synthetic defects meet, real ones are repeated up to this share of the defects;
-            None leaves the data as it is.
+        synthetic_worth: where real and synthetic defects meet, all synthetic ones together are drawn as often as so
+            many real ones, so that they step back where real ones are many; None leaves the data as it is.
         frozen: stages before and including this one keep their weights and batch statistics.
         ema: decay a step of the weights' moving average that is evaluated and exported; 0 switches it off.
         flips: mirror at random, horizontally and vertically.
@@ -163,7 +163,7 @@ class TrainSection(Section):
     warmup_epochs: float = Field(0.0, ge=0)
     pool_warmup: float = Field(0.25, ge=0, le=1)
     defect_share: float | None = Field(None, gt=0, lt=1)
-    real_share: float | None = Field(None, gt=0, lt=1)
+    synthetic_worth: float | None = Field(None, gt=0)
     frozen: Literal["none", "conv1", "layer1", "layer2", "layer3"] = "none"
     ema: float = Field(0.0, ge=0, lt=1)
     flips: bool = True

@@ -41,38 +41,42 @@ class Draw:
     index: int
 
 
+def real_share(real: int, synthetic_worth: float) -> float:
+    """The part of the drawn defects that is real, where all synthetic ones together count as so many real ones."""
+    return real / (real + synthetic_worth)
+
+
 def order(
     labels: Sequence[int],
     defect_share: float | None,
     seed: int,
     epoch: int,
     synthetic: Sequence[bool] | None = None,
-    real_share: float | None = None,
+    synthetic_worth: float | None = None,
 ) -> list[Draw]:
     """The draws of one epoch: every good image once, defects repeated evenly up to `defect_share` of the epoch.
 
-    Where real and synthetic defects meet, real ones are repeated up to `real_share` of the defects drawn: a few
-    real ones would drown otherwise. Defects are never dropped: where they are more than their share already, each
-    comes once.
+    Where real and synthetic defects meet, `real_share` of those drawn are real: synthetic ones stand in for what a few
+    real ones cannot show, and step back as these become many. Real defects are never dropped; of the synthetic ones an
+    epoch takes another sample where it has no place for all. Without `synthetic_worth` both count alike.
     """
     rng = np.random.default_rng([seed, epoch])
     flags = np.asarray(labels, dtype=bool)
     made = np.zeros(len(flags), bool) if synthetic is None else np.asarray(synthetic, dtype=bool)
-    good = np.flatnonzero(~flags)
-    kinds = [kind for kind in (np.flatnonzero(flags & ~made), np.flatnonzero(flags & made)) if len(kind)]
-    shares = [1.0]
-    if len(kinds) == 2:
-        if real_share is None:
-            kinds = [np.flatnonzero(flags)]
-        else:
-            shares = [real_share, 1.0 - real_share]
-    wanted = max((len(kind) / share for kind, share in zip(kinds, shares, strict=False)), default=0)
-    if defect_share is not None and len(good) and kinds:
+    good, real, drawn = np.flatnonzero(~flags), np.flatnonzero(flags & ~made), np.flatnonzero(flags & made)
+    if synthetic_worth is None or not len(real) or not len(drawn):
+        kinds, shares, least = [np.flatnonzero(flags)], [1.0], int(flags.sum())
+    else:
+        share = real_share(len(real), synthetic_worth)
+        kinds, shares, least = [real, drawn], [share, 1.0 - share], math.ceil(len(real) / share)
+    wanted: float = least
+    if defect_share is not None and len(good) and least:
         wanted = max(wanted, len(good) * defect_share / (1.0 - defect_share))
     chosen = [good]
-    for kind, share in zip(kinds, shares, strict=False):
-        rounds = [rng.permutation(kind) for _ in range(math.ceil(wanted * share / len(kind)))]
-        chosen.append(np.concatenate(rounds)[: round(wanted * share)])
+    for kind, share in zip(kinds, shares, strict=True):
+        if len(kind):
+            rounds = [rng.permutation(kind) for _ in range(math.ceil(wanted * share / len(kind)))]
+            chosen.append(np.concatenate(rounds)[: round(wanted * share)])
     return [Draw(epoch, position, int(index)) for position, index in enumerate(rng.permutation(np.concatenate(chosen)))]
 
 

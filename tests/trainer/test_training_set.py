@@ -26,19 +26,33 @@ def test_order_draws_every_good_image_once_and_repeats_defects_evenly(share, def
 
 
 @pytest.mark.parametrize(
-    ("real_share", "real", "synthetic"),
-    [(None, 2, 6), (0.5, 6, 6), (0.75, 18, 6), (0.1, 2, 18)],
-    ids=["as is", "half", "synthetic each once", "real each once"],
+    ("worth", "defect_share", "real", "synthetic"),
+    [
+        (None, None, 2, 6),
+        (2, None, 2, 2),
+        (1, None, 2, 1),
+        (6, None, 2, 6),
+        (14, None, 2, 14),
+        (2, 0.75, 6, 6),
+    ],
+    ids=["as is", "half", "a third", "synthetic each once", "synthetic repeated", "both repeated"],
 )
-def test_real_defects_keep_their_share_beside_synthetic_ones(real_share, real, synthetic):
+def test_synthetic_defects_count_as_so_many_real_ones(worth, defect_share, real, synthetic):
     labels = [0] * 4 + [1] * 8
     made = [False] * 6 + [True] * 6
-    drawn = [draw.index for draw in order(labels, None, 3, 0, made, real_share)]
+    drawn = [draw.index for draw in order(labels, defect_share, 3, 0, made, worth)]
     assert sorted(index for index in drawn if index < 4) == [0, 1, 2, 3]
     counts = [drawn.count(index) for index in range(4, 12)]
     assert (sum(counts[:2]), sum(counts[2:])) == (real, synthetic)
     assert max(counts[:2]) - min(counts[:2]) <= 1
     assert max(counts[2:]) - min(counts[2:]) <= 1
+
+
+def test_epochs_take_other_synthetic_defects():
+    labels, made = [0] * 4 + [1] * 8, [False] * 6 + [True] * 6
+    seen = [{draw.index for draw in order(labels, None, 3, epoch, made, 2)} for epoch in range(20)]
+    assert set().union(*seen) == set(range(12))
+    assert len({frozenset(one) for one in seen}) > 5
 
 
 def test_order_differs_by_epoch_and_repeats_by_seed():

@@ -12,11 +12,11 @@ from calibration.curve import average_precision
 from inspector.errors import DataError
 from trainer.augment.features import FeatureMaps
 from trainer.augment.first_classifier import apply, pooled, train_head
+from trainer.training_set import real_share
 
 logger = logging.getLogger(__name__)
 CANDIDATES = (0, 40, 80, 100, 120, 200)
 SHARES = (0.0, 0.5, 1.0)
-_REAL_SHARE = 0.5
 _STEPS = 100  # as good as 400 on magnetic tiles and commutators: AP .78 and .77, .97 and .96
 
 
@@ -51,13 +51,14 @@ def choose(
     shares: Sequence[float] = SHARES,
     seed: int = 0,
     repeats: int = 3,
+    synthetic_worth: float | None = None,
 ) -> Choice:
     """Train a first classifier for each candidate and take the smallest number that is as good as the best.
 
     A candidate's average precision on the validation images is the mean over `repeats` trainings of different seeds.
     Candidates within one standard error of the best count as equal (Breiman's rule); of these the fewest synthetic
-    defects win, and of equally many the share with the higher mean. Half of the defects that training draws are real
-    ones, where there are any.
+    defects win, and of equally many the share with the higher mean. Real defects have the
+    share of the draws that training gives them (`trainer.training_set.real_share`).
 
     Args:
         train: real training images.
@@ -68,6 +69,7 @@ def choose(
         shares: of diffusion among them; with one kind there is only one.
         seed: of the trainings.
         repeats: trainings a candidate.
+        synthetic_worth: as in `train`.
 
     Raises:
         DataError: validation images of one class, or no candidate that could be trained.
@@ -87,7 +89,7 @@ def choose(
     table: list[dict[str, Any]] = []
     for n, share in tried:
         found = [
-            average_precision(labels, _trained_scores(train, pools, n, share, features, seed + repeat))
+            average_precision(labels, _trained_scores(train, pools, n, share, features, seed + repeat, synthetic_worth))
             for repeat in range(repeats)
         ]
         error = float(np.std(found, ddof=1) / np.sqrt(repeats)) if repeats > 1 else 0.0
@@ -130,11 +132,20 @@ def split(n: int, share: float) -> dict[str, int]:
 
 
 def _trained_scores(
-    train: RealFeatures, pools: Mapping[str, FeatureMaps], n: int, share: float, scored: FeatureMaps, seed: int
+    train: RealFeatures,
+    pools: Mapping[str, FeatureMaps],
+    n: int,
+    share: float,
+    scored: FeatureMaps,
+    seed: int,
+    synthetic_worth: float | None,
 ) -> npt.NDArray[np.float32]:
     parts = {kind: count for kind, count in split(n, share).items() if count}
-    synthetic = (1 - _REAL_SHARE) if len(train.defects) else 1.0
-    groups = [(pools[kind][:count], synthetic * count / n) for kind, count in parts.items()]
-    if len(train.defects):
-        groups.append((train.defects, _REAL_SHARE if n else 1.0))
+    real = len(train.defects)
+    of_real = float(real > 0)
+    if real and n:
+        of_real = real_share(real, n if synthetic_worth is None else synthetic_worth)
+    groups = [(pools[kind][:count], (1 - of_real) * count / n) for kind, count in parts.items()]
+    if real:
+        groups.append((train.defects, of_real))
     return pooled(apply(train_head(train.good, groups, seed, _STEPS), scored))

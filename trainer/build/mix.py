@@ -29,6 +29,7 @@ def inputs(recipe: Recipe, generated: str, accepted: Sequence[AcceptedImage], re
         "accepted": [image.sha256 for image in accepted],
         "rejected": sorted(rejected),
         "augment": recipe.augment.model_dump(mode="json"),
+        "synthetic_worth": recipe.train.synthetic_worth if recipe.augment.n == "auto" else None,
         "seed": recipe.seed,
     }
 
@@ -123,4 +124,5 @@ def _searched(
         {("memseg" if name == "memseg" else "diffusion"): of(paths) for name, paths in available.items() if paths},
         (of([sample.path for sample in validation]), labels),
         seed=recipe.seed,
+        synthetic_worth=recipe.train.synthetic_worth,
     )

@@ -151,7 +151,7 @@ def training_draws(labels: Sequence[int], synthetic: int, recipe: Recipe) -> int
     """Images drawn in a whole training on real images of these `labels` (0/1) and so many synthetic defects."""
     everything, generated = [*labels, *[1] * synthetic], [False] * len(labels) + [True] * synthetic
     section = recipe.train
-    epoch = order(everything, section.defect_share, recipe.seed, 0, generated, section.real_share)
+    epoch = order(everything, section.defect_share, recipe.seed, 0, generated, section.synthetic_worth)
     return section.epochs * len(epoch)
 
 
