@@ -58,9 +58,11 @@ class AugmentSection(Section):
 
     Attributes:
         kind: `memseg` (out of distribution), `diffusion` (in distribution: `generator`), `in_and_out` (both), `none`;
-            `auto` resolves to `in_and_out` where training sees no real defect (zero_shot), and to `none` elsewhere.
+            `auto` is `in_and_out` in zero_shot; in few_shot too, with `n` picked on validation images unless it is
+            given; and `none` in full_shot.
         generator: where in-distribution defects come from.
-        n: how many in all; `auto` picks number and share on validation images.
+        n: how many in all; `auto` picks number and share on real validation images, or takes 100 where these lack a
+            class.
         share: of in-distribution defects in `in_and_out`.
         textures: folder of texture pictures for `memseg`; None draws them by rule.
         line_share: share of `memseg` masks that are thin and winding as cracks.
@@ -259,14 +261,21 @@ def resolve(name_or_path: str, overrides: Mapping[str, Any], assignments: Sequen
         raise RecipeError(f"recipe {name_or_path} has {len(problems)} error(s): " + "; ".join(problems)) from None
     needs_defects = recipe.scenario == "zero_shot" and recipe.model.head != "memory"
     if recipe.augment.kind == "auto":
-        kind = "in_and_out" if needs_defects else "none"
-        return recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"kind": kind})})
+        return recipe.model_copy(update={"augment": _by_scenario(recipe)})
     if needs_defects and (recipe.augment.kind == "none" or recipe.augment.n == 0):
         raise RecipeError(
             "zero_shot without synthetic defects has nothing to learn from: add --augment memseg or in_and_out, "
             "or judge by --head memory"
         )
     return recipe
+
+
+def _by_scenario(recipe: Recipe) -> AugmentSection:
+    """What `auto` stands for; see `AugmentSection`."""
+    if recipe.scenario == "full_shot" or recipe.model.head == "memory":
+        return recipe.augment.model_copy(update={"kind": "none"})
+    searched = recipe.scenario == "few_shot" and "n" not in recipe.augment.model_fields_set
+    return recipe.augment.model_copy(update={"kind": "in_and_out"} | ({"n": "auto"} if searched else {}))
 
 
 def _say(item: Mapping[str, Any]) -> str:

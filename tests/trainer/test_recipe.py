@@ -76,10 +76,16 @@ def test_a_resolved_recipe_is_a_recipe_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scenario", "kind"), [("zero_shot", "in_and_out"), ("few_shot", "none"), ("full_shot", "none")]
+    ("scenario", "kind", "n"),
+    [("zero_shot", "in_and_out", 100), ("few_shot", "in_and_out", "auto"), ("full_shot", "none", 100)],
 )
-def test_the_default_recipe_draws_defects_where_training_sees_no_real_one(scenario, kind):
-    assert resolve("default", {"scenario": scenario}).augment.kind == kind
+def test_the_default_recipe_draws_defects_where_training_sees_few_or_none(scenario, kind, n):
+    found = resolve("default", {"scenario": scenario}).augment
+    assert (found.kind, found.n) == (kind, n)
+
+
+def test_a_number_that_is_given_is_not_searched_for():
+    assert resolve("default", {"scenario": "few_shot", "augment.n": 40}).augment.n == 40
 
 
 @pytest.mark.parametrize("kind", ["auto", "none"])

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from inspector import imagefile, preprocess
-from inspector.errors import RecipeError
 from trainer.augment import mix as search
 from trainer.augment.features import Features
 from trainer.build import generate, pools
 from trainer.data.samples import Sample
-from trainer.recipe import Recipe
+from trainer.recipe import AugmentSection, Recipe
 from trainer.review.accepted import AcceptedImage
 from trainer.stages import read_json, write_json
 
 logger = logging.getLogger(__name__)
 _CHOSEN = "images.json"
+_UNSEARCHED = 100
 _GOOD_AT_MOST = 400  # about 1 MB of features each
 
 
@@ -48,15 +48,20 @@ def work(
 
     Images accepted in the review come on top of what the recipe asks for; rejected ones are left out.
 
-    Raises:
-        RecipeError: `auto` without real defects in validation to search on.
     """
     available = {
         name: [path for path in pools.kept(generated / name) if f"{name}/{path.name}" not in rejected]
         for name in generate.wanted(recipe)
     }
     table = None
-    if recipe.augment.n == "auto":
+    if recipe.augment.n != "auto":
+        counts = generate.wanted(recipe)
+    elif len({sample.label for sample in samples if sample.split == "val"}) < 2:
+        logger.warning(
+            "augment.n=auto: validation lacks a class to search on, %d synthetic defects are taken", _UNSEARCHED
+        )
+        counts = generate.wanted(recipe.model_copy(update={"augment": _taken(recipe)}))
+    else:
         choice = _searched(samples, recipe, weights, device, available)
         table = choice.table
         halves = search.split(choice.n, choice.share)
@@ -64,8 +69,6 @@ def work(
         logger.info(
             "augmentation picked on validation images: %d defects, %.0f %% by diffusion", choice.n, 100 * choice.share
         )
-    else:
-        counts = generate.wanted(recipe)
     train = [path for name, paths in available.items() for path in paths[: counts[name]]]
     calibration = generated / generate.CALIBRATION
     write_json(
@@ -96,6 +99,15 @@ def table(folder: Path) -> list[dict[str, Any]] | None:
     return found
 
 
+def compared(folder: Path) -> int:
+    """How many numbers and mixes a search compared on the validation images; 1 where none was made."""
+    return len(table(folder) or ()) or 1
+
+
+def _taken(recipe: Recipe) -> AugmentSection:
+    return recipe.augment.model_copy(update={"n": _UNSEARCHED})
+
+
 def _masks(train: Sequence[Path], accepted: Sequence[AcceptedImage]) -> dict[Path, Path]:
     known = {path: pools.mask_of(path) for path in train} | {image.path: image.mask for image in accepted}
     return {path: mask for path, mask in known.items() if mask is not None and mask.is_file()}
@@ -106,11 +118,6 @@ def _searched(
 ) -> search.Choice:
     validation = [sample for sample in samples if sample.split == "val"]
     labels = np.array([sample.label for sample in validation])
-    if len(set(labels.tolist())) < 2:
-        raise RecipeError(
-            "augment.n=auto searches on real validation images of both classes, and validation has only one: "
-            "give a number with --n-aug"
-        )
     features = Features(weights, device)
 
     def of(paths: Sequence[Path]) -> Any:

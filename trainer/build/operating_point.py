@@ -21,8 +21,10 @@ from trainer.training_set import TrainingImage
 SCORES = "scores.npz"
 
 
-def require_support(recipe: Recipe, validation: Sequence[TrainingImage]) -> None:
+def require_support(recipe: Recipe, validation: Sequence[TrainingImage], compared: int) -> None:
     """Refuse a policy that these validation images can never prove, before hours of training go by.
+
+    `compared` ways to train were compared on these images; the ways to weigh evidence come on top.
 
     Raises:
         DataError: too few images for the level; the message says how many are needed.
@@ -30,7 +32,7 @@ def require_support(recipe: Recipe, validation: Sequence[TrainingImage]) -> None
     rule = parse(recipe.calibrate.policy)
     if recipe.calibrate.guarantee and provable(rule, _kind(validation)):
         labels = [image.label for image in validation]
-        errors_allowed(rule, labels, recipe.calibrate.confidence, max(1, len(heads.ways_to_weigh(recipe))))
+        errors_allowed(rule, labels, recipe.calibrate.confidence, compared * max(1, len(heads.ways_to_weigh(recipe))))
 
 
 def work(

@@ -48,7 +48,7 @@ class Divided:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What training needs from the stages before it."""
+    """What training needs from the stages before it; `compared` is that of `trainer.build.mix`."""
 
     samples: list[Sample]
     train: list[TrainingImage]
@@ -57,6 +57,7 @@ class Prepared:
     data: dict[str, Any]
     seconds: dict[str, float]
     fingerprint: str
+    compared: int
     generation: GenerationFigures | None
 
 
@@ -173,7 +174,8 @@ def _prepare(
     )
     synthetic = mix.load(mixed.folder)
     validation = network.images(samples, synthetic["val"], "val")
-    operating_point.require_support(recipe, validation)
+    compared = mix.compared(mixed.folder)
+    operating_point.require_support(recipe, validation, compared)
     return Prepared(
         samples=samples,
         train=network.images(samples, synthetic["train"], "train", mix.masks(mixed.folder), recipe.dense.supervision),
@@ -184,6 +186,7 @@ def _prepare(
         | ({} if tuned is None else {"fine_tune": tuned.seconds})
         | {"generate": generated.seconds, "mix": mixed.seconds},
         fingerprint=mixed.fingerprint,
+        compared=compared,
         generation=generate.figures(generated.folder, recipe, mix.table(mixed.folder)),
     )
 
@@ -242,7 +245,12 @@ def _finish(
         "calibrate",
         {"fuse": fused.fingerprint, "calibrate": section},
         lambda folder: operating_point.work(
-            model, recipe, prepared.validation, fuse.compared(fused.folder), folder, accelerator
+            model,
+            recipe,
+            prepared.validation,
+            prepared.compared * fuse.compared(fused.folder),
+            folder,
+            accelerator,
         ),
     )
     calibration = operating_point.load(calibrated.folder)
