@@ -28,7 +28,7 @@ from models import weights
 from models.classifier import Classifier, ClassifierConfig
 from models.head import CHANNELS, DENSE, PLAIN, Disturbance, Head
 from models.memory import MemoryConfig
-from models.network import MEMORY, Fusion, Part
+from models.network import MEMORY, Fusion
 from models.pooling import pool
 from trainer import classify, fusion, heads, patch_memory, pixel_truth
 from trainer.augment import registry
@@ -289,10 +289,8 @@ def _evidence(row: dict, split: str, names: Sequence[str]) -> dict[str, np.ndarr
 
 
 def _fused(row: dict, names: Sequence[str]) -> Fusion:
-    """Weighed on the validation images, as a build does it."""
-    if len(names) == 1:
-        return Fusion({names[0]: Part(1.0)})
-    return fusion.fit(_evidence(row, "val", names), np.array(row["val"]["labels"]))
+    """The sum that validation favours among those of the named evidence, as a build with head `auto` takes it."""
+    return fusion.choose(_evidence(row, "val", names), np.array(row["val"]["labels"]), fusion.sums(names)).fusion
 
 
 def _test(row: dict, names: Sequence[str]) -> dict:
@@ -340,6 +338,31 @@ def table(output: Path, split: str) -> None:
                 before = scored if name.startswith(("plain", "+")) and "," not in name else None
 
 
+def types(arguments: argparse.Namespace) -> None:
+    """Test AP of each defect type against all good images, mean over seeds; of sets that name their defects."""
+    for data in arguments.sets:
+        bench = Bench(arguments, data)
+        named = np.array([sample.defect_type if sample.label else "" for sample in bench.of("test")])
+        kinds = sorted(set(named) - {""})
+        if len(kinds) < 2:
+            continue
+        print(f"\n{data}, test AP by defect type\n{'':37} " + " ".join(f"{kind:>10}" for kind in kinds))
+        for scenario in SCENARIOS:
+            for name, (arm, names) in STEPS.items():
+                paths = sorted(bench.folder.glob(f"cell_{scenario}_{arm}_*.json"))
+                scored = [_test(json.loads(path.read_text()), names) for path in paths]
+                means = []
+                for kind in kinds:
+                    chosen = np.flatnonzero((named == "") | (named == kind))
+                    kept = [
+                        {"labels": np.array(one["labels"])[chosen], "logits": np.array(one["logits"])[chosen]}
+                        for one in scored
+                    ]
+                    means.append(np.mean([ap(one) for one in kept]) if kept else np.nan)
+                if scored:
+                    print(f"{scenario:10} {name:26} " + " ".join(f"{value:10.3f}" for value in means), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds ksdd_half and magnetic_tile")
@@ -354,9 +377,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=400, help="of them, in a seed's training")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--table", choices=["dev", "test"], help="print the table and stop")
+    parser.add_argument("--table", choices=["dev", "test", "types"], help="print the table and stop")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.table == "types":
+        types(arguments)
+        return
     if arguments.table:
         table(arguments.output, arguments.table)
         return
