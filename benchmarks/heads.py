@@ -313,12 +313,31 @@ STEPS = {
     "+ dense": ("real", (PLAIN, DENSE)),
     "+ memory": ("real", EVIDENCE),
     "+ generation": ("generated", EVIDENCE),
+    "generation if val. favours it": ("chosen", EVIDENCE),
     "plain, generated": ("generated", (PLAIN,)),
     "dense alone, generated": ("generated", (DENSE,)),
     "dense alone": ("real", (DENSE,)),
     "memory alone": ("generated", (MEMORY,)),
     "dense + memory, generated": ("generated", (DENSE, MEMORY)),
 }
+
+
+def _chosen(rows: Sequence[dict]) -> dict:
+    """Of the same seed's cells, the one whose sum validation favours."""
+
+    def cost(row: dict) -> float:
+        logits = fusion.fused(_fused(row, EVIDENCE), _evidence(row, "val", EVIDENCE))
+        return fusion.cost(logits, np.array(row["val"]["labels"]))
+
+    return min(rows, key=cost)
+
+
+def _rows(folder: Path, scenario: str, arm: str) -> list[dict]:
+    """The cells of all seeds; `chosen` takes each seed's better arm by validation."""
+    if arm != "chosen":
+        return [json.loads(path.read_text()) for path in sorted(folder.glob(f"cell_{scenario}_{arm}_*.json"))]
+    seeds = zip(*(_rows(folder, scenario, one) for one in ARMS), strict=False)
+    return [_chosen(rows) for rows in seeds]
 
 
 def table(output: Path, split: str) -> None:
@@ -329,12 +348,11 @@ def table(output: Path, split: str) -> None:
         for scenario in SCENARIOS:
             before = None
             for name, (arm, names) in STEPS.items():
-                paths = sorted(folder.glob(f"cell_{scenario}_{arm}_*.json"))
-                scored = [read(json.loads(path.read_text()), names) for path in paths]
+                scored = [read(row, names) for row in _rows(folder, scenario, arm)]
                 if not scored:
                     continue
                 gain = f"  {difference(scored, before)}" if before and len(before) == len(scored) else ""
-                print(f"{scenario:10} {name:26} {summary(scored)} n={len(scored)}{gain}", flush=True)
+                print(f"{scenario:10} {name:30} {summary(scored)} n={len(scored)}{gain}", flush=True)
                 before = scored if name.startswith(("plain", "+")) and "," not in name else None
 
 
@@ -346,11 +364,10 @@ def types(arguments: argparse.Namespace) -> None:
         kinds = sorted(set(named) - {""})
         if len(kinds) < 2:
             continue
-        print(f"\n{data}, test AP by defect type\n{'':37} " + " ".join(f"{kind:>10}" for kind in kinds))
+        print(f"\n{data}, test AP by defect type\n{'':41} " + " ".join(f"{kind:>10}" for kind in kinds))
         for scenario in SCENARIOS:
             for name, (arm, names) in STEPS.items():
-                paths = sorted(bench.folder.glob(f"cell_{scenario}_{arm}_*.json"))
-                scored = [_test(json.loads(path.read_text()), names) for path in paths]
+                scored = [_test(row, names) for row in _rows(bench.folder, scenario, arm)]
                 means = []
                 for kind in kinds:
                     chosen = np.flatnonzero((named == "") | (named == kind))
@@ -360,7 +377,7 @@ def types(arguments: argparse.Namespace) -> None:
                     ]
                     means.append(np.mean([ap(one) for one in kept]) if kept else np.nan)
                 if scored:
-                    print(f"{scenario:10} {name:26} " + " ".join(f"{value:10.3f}" for value in means), flush=True)
+                    print(f"{scenario:10} {name:30} " + " ".join(f"{value:10.3f}" for value in means), flush=True)
 
 
 def main() -> None:

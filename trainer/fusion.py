@@ -49,10 +49,9 @@ def whole_sums(names: Sequence[str]) -> list[Shares]:
 def choose(evidence: Mapping[str, Logits], labels: Labels, tried: Sequence[Shares]) -> Choice:
     """Take the way to weigh whose sum tells defects from good images best.
 
-    That is the one of the lowest cross-entropy, both classes weighing alike, after a logistic fit of the sum. It heeds
-    how far the classes lie apart, where average precision cannot tell one sum from another on a few defects. Few
-    ways are compared, and none is fitted to the labels, so that a guarantee can allow for the comparison
-    (`calibration.guarantee.errors_allowed`).
+    That is the one of the lowest `cost`, which heeds how far the classes lie apart, where average precision cannot tell
+    one sum from another on a few defects. Few ways are compared, and none is fitted to the labels, so that a guarantee
+    can allow for the comparison (`calibration.guarantee.errors_allowed`).
 
     Args:
         evidence: each kind's logits `(N,)`, any scale, higher is more like a defect.
@@ -61,7 +60,7 @@ def choose(evidence: Mapping[str, Logits], labels: Labels, tried: Sequence[Share
     """
     fusions = [combine(shares, evidence, labels) for shares in tried]
     logits = [fused(one, evidence) for one in fusions]
-    best = min(range(len(tried)), key=lambda number: _cost(logits[number], labels))
+    best = min(range(len(tried)), key=lambda number: cost(logits[number], labels))
     table = {title(shares): average_precision(labels, z) for shares, z in zip(tried, logits, strict=True)}
     alone = {name: average_precision(labels, z) for name, z in evidence.items()}
     return Choice(fusions[best], tried[best], alone | table)
@@ -92,11 +91,12 @@ def title(shares: Shares) -> str:
     )
 
 
-def _cost(logits: Logits, labels: Labels) -> float:
+def cost(logits: Logits, labels: Labels) -> float:
+    """Cross-entropy of logits `(N,)` after the best line through them, both classes weighing alike; lower is better."""
     importance = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (len(labels) - labels.sum()))
     signs = np.where(labels == 1, 1.0, -1.0)
 
-    def cost(line: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    def of(line: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         margin = signs * (logits * line[0] + line[1])
         slope = -importance * signs / (1 + np.exp(np.minimum(margin, 700)))
         penalty = 0.5 * _SLOPE_PENALTY * line[0] ** 2
@@ -104,4 +104,4 @@ def _cost(logits: Logits, labels: Labels) -> float:
         return float(value), np.array([slope @ logits + _SLOPE_PENALTY * line[0], slope.sum()])
 
     bounds = [(0.0, None), (None, None)]
-    return float(minimize(cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).fun)
+    return float(minimize(of, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).fun)

@@ -80,7 +80,7 @@ def test_the_cost_is_that_of_a_balanced_logistic_regression(monkeypatch):
     reference = LogisticRegression(C=np.inf, class_weight="balanced", tol=1e-8).fit(z, labels)
     weights = np.where(labels == 1, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
     expected = log_loss(labels, reference.predict_proba(z)[:, 1], sample_weight=weights)
-    assert fusion._cost(evidence["plain"], labels) == pytest.approx(expected, abs=1e-4)
+    assert fusion.cost(evidence["plain"], labels) == pytest.approx(expected, abs=1e-4)
 
 
 def test_wider_gaps_win_where_average_precision_is_blind():
