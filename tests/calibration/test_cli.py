@@ -113,6 +113,19 @@ def test_a_bundle_s_own_scores_are_the_default_and_stay_synthetic(run, tiny, tin
     assert (new.n_defect, new.n_ok, new.defects, new.source) == (60, 80, "synthetic", "scores.csv, split val")
 
 
+def test_a_bundle_s_own_scores_also_chose_its_network(run, tiny, tiny_bundle, scores):
+    """60 defects prove a recall of .95 for a given network, not for the best of seven; other images chose none."""
+    origin = tiny.calibration().model_copy(update={"compared": 7})
+    bundle = tiny_bundle(texts={"scores.csv": SCORES}, operating_point=origin)
+    with pytest.raises(DataError, match="97 defects are needed, there are 60"):
+        run(bundle.path, "--policy", "recall>=0.95")
+    assert run(bundle.path, "--policy", "recall>=0.9").exit_code == 0
+    kept = load(bundle.path).manifest.calibration
+    assert kept.compared == 7 and kept.guarantee is not None and "7 networks" in kept.guarantee.method
+    assert run(bundle.path, "--scores", scores, "--policy", "recall>=0.95").exit_code == 0
+    assert load(bundle.path).manifest.calibration.compared == 1
+
+
 def test_the_bundle_defaults_to_the_environment(run, tiny_bundle, scores, tmp_path, monkeypatch):
     monkeypatch.setenv("INANDOUT_BUNDLE", str(tiny_bundle().path))
     assert run("--scores", scores, "--dry-run").exit_code == 0
