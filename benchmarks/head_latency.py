@@ -42,7 +42,7 @@ def network(recipe: Recipe) -> Network:
     """The recipe's network, all of its evidence in use."""
     classifier = Classifier(heads.config(recipe))
     for module in classifier.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.constant_(module.weight, 0.5)  # residual branches start at zero
     memory = filled(classifier, recipe) if heads.memory_levels(recipe) else None
     names = [*classifier.heads, *([] if memory is None else [MEMORY])]
