@@ -93,7 +93,7 @@ class ModelSection(HeadSection):
     Attributes:
         head: `plain` (a map pooled over the whole image, the paper's), `dense` (section `dense`: a fine map, taught
             wherever a mask is known for free), `memory` (section `memory`: distance to patches of good images),
-            `fused` (all three, weighed on validation images), or `auto` (those of the three that validation favours).
+            `fused` (all three), or `auto` (the one, or the sum of several, that validation favours).
     """
 
     head: Literal["plain", "dense", "memory", "fused", "auto"] = "plain"
