@@ -57,8 +57,8 @@ def choose(
 
     A candidate's average precision on the validation images is the mean over `repeats` trainings of different seeds.
     Candidates within one standard error of the best count as equal (Breiman's rule); of these the fewest synthetic
-    defects win, and of equally many the share with the higher mean. Real defects have the
-    share of the draws that training gives them (`trainer.training_set.real_share`).
+    defects win, and of equally many the share with the higher mean. Real defects have the share of the draws that
+    training gives them (`trainer.training_set.real_share`).
 
     Args:
         train: real training images.

@@ -12,7 +12,7 @@ from trainer.augment import mix as search
 from trainer.augment.features import Features
 from trainer.build import generate, pools
 from trainer.data.samples import Sample
-from trainer.recipe import AugmentSection, Recipe
+from trainer.recipe import Recipe
 from trainer.review.accepted import AcceptedImage
 from trainer.stages import read_json, write_json
 
@@ -60,7 +60,8 @@ def work(
         logger.warning(
             "augment.n=auto: validation lacks a class to search on, %d synthetic defects are taken", _UNSEARCHED
         )
-        counts = generate.wanted(recipe.model_copy(update={"augment": _taken(recipe)}))
+        unsearched = recipe.augment.model_copy(update={"n": _UNSEARCHED})
+        counts = generate.wanted(recipe.model_copy(update={"augment": unsearched}))
     else:
         choice = _searched(samples, recipe, weights, device, available)
         table = choice.table
@@ -102,10 +103,6 @@ def table(folder: Path) -> list[dict[str, Any]] | None:
 def compared(folder: Path) -> int:
     """How many numbers and mixes a search compared on the validation images; 1 where none was made."""
     return len(table(folder) or ()) or 1
-
-
-def _taken(recipe: Recipe) -> AugmentSection:
-    return recipe.augment.model_copy(update={"n": _UNSEARCHED})
 
 
 def _masks(train: Sequence[Path], accepted: Sequence[AcceptedImage]) -> dict[Path, Path]:
