@@ -218,18 +218,18 @@ class Bench:
         backbone = Classifier(ClassifierConfig(heads={}, last=LEVELS[-1], stride_on=stride)).backbone
         patches = patch_memory.affordable_patches(backbone, recipe.input.height, recipe.input.width, config)
         limited = MemoryConfig(config.levels, config.channels, config.grid, patches=min(section.patches, patches))
-        turns = range(0, len(good["layer3"]), 4)
-        batches = [list(turns[first : first + 16]) for first in range(0, len(turns), 16)]
+        turns = _unmirrored("train", good)
+        batches = [turns[first : first + 16] for first in range(0, len(turns), 16)]
         made = patch_memory.build(
             lambda: ([np.array(good[level][rows]) for level in section.levels] for rows in batches), limited, seed
         )
         found = {}
         for split, label in (("val", None), ("train", 1), ("test", None)):
             maps, scores = self.real(split, label), []
-            for first in range(0, len(maps["layer3"]), 16 if split != "train" else 64):
-                last = first + (16 if split != "train" else 64)
-                step = 1 if split != "train" else 4
-                levels = [torch.from_numpy(np.array(maps[level][first:last:step])).float() for level in section.levels]
+            rows = _unmirrored(split, maps)
+            for first in range(0, len(rows), 16):
+                chosen = rows[first : first + 16]
+                levels = [torch.from_numpy(np.array(maps[level][chosen])).float() for level in section.levels]
                 with torch.inference_mode():
                     scores += pool(made(levels), "topk", 1.0, 0.05).tolist()
             found[split] = scores
@@ -249,8 +249,7 @@ class Bench:
         row: dict[str, object] = {"scenario": scenario, "arm": arm, "seed": seed}
         for split, label in (("val", None), ("train", 1), ("test", None)):
             maps = self.real(split, label)
-            rows = range(0, len(maps["layer3"]), 4) if split == "train" else range(len(maps["layer3"]))
-            found = _logits(model, maps, list(rows)) | {MEMORY: remembered[split]}
+            found = _logits(model, maps, _unmirrored(split, maps)) | {MEMORY: remembered[split]}
             if split == "train":
                 found = {name: [logits[number] for number in hidden] for name, logits in found.items()}
             row["hidden" if split == "train" else split] = {
@@ -262,6 +261,11 @@ class Bench:
         dev = {name: ap(_dev(row, [name])) for name in EVIDENCE}
         told = ", ".join(f"{name} {value:.3f}" for name, value in dev.items())
         print(f"{self.data} {scenario} {arm} {seed}: dev {told}; {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def _unmirrored(split: str, maps: dict[str, np.ndarray]) -> list[int]:
+    """Rows of `Bench.real` that show an image as it is."""
+    return list(range(0, len(maps["layer3"]), 4 if split == "train" else 1))
 
 
 def _leaks(pairs: Path | None, samples) -> list[int]:

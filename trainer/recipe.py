@@ -24,6 +24,7 @@ yaml = require("yaml", "reading a recipe")
 
 Scenario = Literal["zero_shot", "few_shot", "full_shot"]
 Supervision = Literal["image", "mixed", "pixel"]
+Generator = Literal["stable_diffusion", "inpaint", "in_domain", "strokes"]
 Level = Literal["layer1", "layer2", "layer3", "layer4"]
 
 
@@ -69,7 +70,7 @@ class AugmentSection(Section):
     """
 
     kind: Literal["auto", "none", "memseg", "diffusion", "in_and_out"] = "auto"
-    generator: Literal["stable_diffusion", "inpaint", "in_domain", "strokes"] = "in_domain"
+    generator: Generator = "in_domain"
     n: Annotated[int, Field(ge=0)] | Literal["auto"] = 100
     share: float = Field(0.5, ge=0, le=1)
     textures: Path | None = None

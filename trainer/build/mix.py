@@ -47,7 +47,6 @@ def work(
     """Write `images.json`: paths for training and for calibration, masks by path, and the table of a search.
 
     Images accepted in the review come on top of what the recipe asks for; rejected ones are left out.
-
     """
     available = {
         name: [path for path in pools.kept(generated / name) if f"{name}/{path.name}" not in rejected]

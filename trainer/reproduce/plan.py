@@ -3,16 +3,15 @@
 import fnmatch
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from inspector.errors import RecipeError
 from trainer.build import splits
-from trainer.recipe import Recipe, Scenario, resolve
+from trainer.recipe import Generator, Recipe, Scenario, resolve
 from trainer.reproduce.tables import Kind, Table
 from trainer.stages import digest
 
 _SET_BY_THE_TABLE = ("name", "scenario", "augment.kind", "augment.n")
-_GENERATORS = ("stable_diffusion", "inpaint", "in_domain", "strokes")
 # No influence on the outcome.
 _INDIFFERENT = {"workers", "checkpoint_seconds"}
 
@@ -55,7 +54,7 @@ class Cell:
         A few-shot cell's has the rule of the draw, which no recipe names.
         """
         document = self.recipe.model_dump(mode="json", exclude={"name", "description"})
-        for generator in _GENERATORS:
+        for generator in get_args(Generator):
             if not self.generates or generator != self.recipe.augment.generator:
                 del document[generator]
         if not self.generates:
