@@ -50,6 +50,11 @@ def ways_to_weigh(recipe: Recipe) -> list[fusion.Shares]:
     return fusion.whole_sums(names) if recipe.model.head == "fused" else fusion.sums(names)
 
 
+def compared(recipe: Recipe) -> int:
+    """How many networks the ways to weigh make, compared on the validation images before one is chosen."""
+    return max(1, len(ways_to_weigh(recipe)))
+
+
 def memory_levels(recipe: Recipe) -> tuple[str, ...]:
     """The stages whose patches the memory holds; none without it."""
     return recipe.memory.levels if recipe.model.head in ("memory", "fused", "auto") else ()

@@ -58,13 +58,12 @@ def work(
         tensors = {name: tensor.contiguous() for name, tensor in memory.state_dict().items()}
         checkpoint.save_tensors(tensors, folder / _MEMORY)
     names = [*classifier.heads, *([] if memory is None else [MEMORY])]
-    tried = heads.ways_to_weigh(recipe)
     made = fusion.Choice(Fusion({names[0]: Part(1.0)}), {names[0]: 1.0}, {})
     if len(names) > 1:
         network = Network(classifier, memory).to(accelerator.device).eval()
         evidence = _evidence(network, names, [image.path for image in validation], recipe.input, accelerator.device)
         labels = np.array([image.label for image in validation])
-        made = fusion.choose(evidence, labels, tried)
+        made = fusion.choose(evidence, labels, heads.ways_to_weigh(recipe))
         logger.info(
             "validation AP: %s; judging by %s",
             ", ".join(f"{name} {value:.3f}" for name, value in made.table.items()),
@@ -72,7 +71,7 @@ def work(
         )
     stored = None if memory is None else memory.config.as_dict()
     document = {"fusion": made.fusion.as_dict(), "shares": made.shares, "memory": stored}
-    write_json(folder / _FUSION, document | {"table": made.table, "compared": max(1, len(tried))})
+    write_json(folder / _FUSION, document | {"table": made.table, "compared": heads.compared(recipe)})
 
 
 def load(classifier: Classifier, folder: Path) -> Network:
@@ -83,11 +82,6 @@ def load(classifier: Classifier, folder: Path) -> Network:
         memory = PatchMemory(MemoryConfig.from_dict(stored["memory"]))
         memory.load_state_dict(load_file(folder / _MEMORY))
     return Network(classifier, memory, Fusion.from_dict(stored["fusion"])).eval()
-
-
-def compared(folder: Path) -> int:
-    """How many networks a finished stage compared on the validation images."""
-    return int(read_json(folder / _FUSION)["compared"])
 
 
 def judges(folder: Path, synthetic: bool) -> Judges | None:

@@ -32,7 +32,7 @@ def require_support(recipe: Recipe, validation: Sequence[TrainingImage], compare
     rule = parse(recipe.calibrate.policy)
     if recipe.calibrate.guarantee and provable(rule, _kind(validation)):
         labels = [image.label for image in validation]
-        errors_allowed(rule, labels, recipe.calibrate.confidence, compared * max(1, len(heads.ways_to_weigh(recipe))))
+        errors_allowed(rule, labels, recipe.calibrate.confidence, compared * heads.compared(recipe))
 
 
 def work(

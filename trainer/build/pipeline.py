@@ -248,7 +248,7 @@ def _finish(
             model,
             recipe,
             prepared.validation,
-            prepared.compared * fuse.compared(fused.folder),
+            prepared.compared * heads.compared(recipe),
             folder,
             accelerator,
         ),
